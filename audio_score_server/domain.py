@@ -1,0 +1,124 @@
+"""Values that travel along the request's path, and the words for them.
+
+**waveform** mono sound · **input features** what a model takes, made on the CPU · **utterance**
+one recording (or clip) on its way into a batch · **encoder features** what a model hears, frame by
+frame · **transcript** what was said, in words or phones · **encoding** both · **reference** a
+clip's encoding, cached · **score** the answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float32]
+BoolArray = NDArray[np.bool_]
+InputT = TypeVar("InputT")
+"""A runner's own type of input features."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waveform:
+    """Mono sound.
+
+    Attributes:
+        samples: float32 ``[samples]``, full scale 1.
+        sampling_rate: samples a second.
+    """
+
+    samples: FloatArray
+    sampling_rate: int
+
+    @property
+    def seconds(self) -> float:
+        """Duration."""
+        return len(self.samples) / self.sampling_rate
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderFeatures:
+    """What a model hears of one recording; only valid frames, no padding.
+
+    Attributes:
+        frames: float32 ``[frames, dimensions]``.
+        speech: bool ``[frames]``, the frames that tell what is said: no silence, no CTC blanks.
+        frame_rate_hz: frames a second.
+    """
+
+    frames: FloatArray
+    speech: BoolArray
+    frame_rate_hz: float
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What was said.
+
+    Attributes:
+        text: for people: words, or phones with spaces between them.
+        unit: what ``text`` is made of.
+    """
+
+    text: str
+    unit: Literal["word", "phone"]
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance(Generic[InputT]):
+    """One recording on its way into a batch.
+
+    Attributes:
+        features: input features, of whatever type the runner makes.
+        seconds: duration.
+        expected: what a perfect performance says; None while the clip itself is encoded and has
+            no transcript of its own.
+    """
+
+    features: InputT
+    seconds: float
+    expected: Transcript | None
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """What a model makes of one utterance.
+
+    Attributes:
+        features: for the audio similarity.
+        transcript: as heard.
+        evidence: float32 ``[expected units]``, from 0 to 1: how well the sound bears out each unit
+            that was expected; None where nothing was expected or the model cannot tell.
+    """
+
+    features: EncoderFeatures
+    transcript: Transcript
+    evidence: FloatArray | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A clip as a recording is compared with it.
+
+    Attributes:
+        features: of the clip's sound.
+        transcript: from the text beside the clip where there is one, else as the model heard it.
+    """
+
+    features: EncoderFeatures
+    transcript: Transcript
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How close a recording came; each number from 0 to 1."""
+
+    audio: float
+    text: float
+
+    @property
+    def total(self) -> float:
+        """The average of the two."""
+        return (self.audio + self.text) / 2

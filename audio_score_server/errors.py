@@ -1,0 +1,87 @@
+"""Every error this package raises on purpose.
+
+    AudioScoreError
+    ├── SettingsError            a setting is misspelt, of the wrong type or out of range
+    ├── ModelLoadError           a configured model cannot be loaded
+    ├── NoModelError             no configured model could be loaded
+    ├── BatchError               a model failed on a recording
+    ├── NotReady                 the server is starting or stopping
+    └── RequestError             the request cannot be served as it stands; its text is the answer
+        ├── UnknownModel         names a model that is not loaded
+        ├── UnknownClip          names a clip that is not in the library
+        ├── ReferenceMissing     the clip is in the library, but its features cannot be had
+        └── AudioError           the recording cannot be used
+            ├── EmptyAudio
+            ├── UndecodableAudio
+            ├── TooShortAudio
+            ├── TooLongAudio
+            └── TooLargeAudio
+
+Texts are written for the person who caused them: they name the cause and the remedy.
+"""
+
+from __future__ import annotations
+
+
+class AudioScoreError(Exception):
+    """Base of every error raised on purpose."""
+
+
+class SettingsError(AudioScoreError):
+    """A setting is misspelt, of the wrong type or out of range."""
+
+
+class ModelLoadError(AudioScoreError):
+    """A configured model cannot be loaded."""
+
+
+class NoModelError(AudioScoreError):
+    """No configured model could be loaded."""
+
+
+class BatchError(AudioScoreError):
+    """A model failed on a recording."""
+
+
+class NotReady(AudioScoreError):
+    """The server is starting or stopping."""
+
+
+class RequestError(AudioScoreError):
+    """The request cannot be served as it stands."""
+
+
+class UnknownModel(RequestError):
+    """The request names a model that is not loaded."""
+
+
+class UnknownClip(RequestError):
+    """The request names a clip that is not in the library."""
+
+
+class ReferenceMissing(RequestError):
+    """The clip is in the library, but its reference features cannot be had."""
+
+
+class AudioError(RequestError):
+    """The recording cannot be used."""
+
+
+class EmptyAudio(AudioError):
+    """No bytes, or no sound in them."""
+
+
+class UndecodableAudio(AudioError):
+    """Bytes that no decoder takes for a recording."""
+
+
+class TooShortAudio(AudioError):
+    """Less sound than the shortest scorable recording."""
+
+
+class TooLongAudio(AudioError):
+    """More sound than the limit allows."""
+
+
+class TooLargeAudio(AudioError):
+    """More bytes than the limit allows."""

@@ -1,0 +1,49 @@
+"""Log lines for people or for machines, to standard error."""
+
+from __future__ import annotations
+
+import json
+import logging
+import logging.config
+from typing import Final
+
+_TEXT: Final = "%(asctime)s %(levelname)-8s %(name)s: %(message)s"
+_PACKAGE: Final = "audio_score_server"
+_QUIET: Final = ("gruut", "numba", "filelock", "asyncio", "httpx", "urllib3", "multipart")
+"""Libraries whose debug lines nobody asked for."""
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: time, level, logger, message, and a traceback if there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line for a record."""
+        fields = {
+            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            fields["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(fields, ensure_ascii=False)
+
+
+def configure_logs(level: str, form: str) -> None:
+    """Send everything, Uvicorn's lines too, through one handler.
+
+    Args:
+        level: least severe level shown.
+        form: ``text`` or ``json``.
+    """
+    formatters = {"text": {"format": _TEXT}, "json": {"()": JsonFormatter}}
+    logging.config.dictConfig(
+        {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "formatters": formatters,
+            "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": form}},
+            "root": {"handlers": ["stderr"], "level": level.upper()},
+            "loggers": {name: {"level": "WARNING"} for name in _QUIET},
+        }
+    )

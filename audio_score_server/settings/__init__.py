@@ -1,0 +1,21 @@
+"""One frozen settings tree, from ``config.json``, the environment and command-line flags."""
+
+from audio_score_server.settings.load import load_settings
+from audio_score_server.settings.model import (
+    FakeSettings,
+    HiggsAudioSettings,
+    ModelSettings,
+    PhonesSettings,
+    Settings,
+    WhisperSettings,
+)
+
+__all__ = [
+    "FakeSettings",
+    "HiggsAudioSettings",
+    "ModelSettings",
+    "PhonesSettings",
+    "Settings",
+    "WhisperSettings",
+    "load_settings",
+]

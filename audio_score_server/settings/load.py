@@ -1,0 +1,150 @@
+"""Gather settings from their three sources and explain what is wrong with them."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final, get_args
+
+from pydantic import ValidationError
+
+from audio_score_server.errors import SettingsError
+from audio_score_server.settings.model import ModelSettings, Settings
+
+PREFIX: Final = "AUDIO_SCORE_"
+CONFIG_VARIABLE: Final = PREFIX + "CONFIG"
+_SINGLE_KEY_VARIABLE: Final = PREFIX + "MODEL_KEY"
+_PATHS: Final = ("video_clip_dir", "cache_dir", "server_socket")
+VARIABLES: Final = {
+    PREFIX + name.upper(): name for name in Settings.model_fields if name != "models"
+}
+"""Environment variable to setting; `AUDIO_SCORE_MODEL_KEY` stands for `AUDIO_SCORE_MODEL_KEYS`."""
+
+_Origins = dict[str, str]
+
+
+def load_settings(
+    flags: Mapping[str, object], environment: Mapping[str, str], default_config: Path
+) -> Settings:
+    """Settings by rising precedence: ``config.json``, environment variables, flags.
+
+    Args:
+        flags: settings given on the command line by name, and ``config``; None means not given.
+        environment: usually ``os.environ``; empty variables count as unset.
+        default_config: used where neither flag nor variable names a file.
+
+    Raises:
+        SettingsError: the file cannot be read, or a setting is misspelt or wrong; the text names
+            the source, the cause and the nearest right name.
+    """
+    given_flags = {name: value for name, value in flags.items() if value is not None}
+    given_variables = {name: value for name, value in environment.items() if value.strip()}
+    config = Path(
+        str(given_flags.pop("config", None) or given_variables.get(CONFIG_VARIABLE, default_config))
+    )
+    values, origins = _from_file(config)
+    for source, names in (_from_variables(given_variables), _from_flags(given_flags)):
+        _let_address_replace_socket(values, source)
+        values.update(source)
+        origins.update(names)
+    return _validated(values, origins)
+
+
+def _let_address_replace_socket(values: dict[str, Any], source: Mapping[str, Any]) -> None:
+    """A host or port from a stronger source means that no weaker source's socket is wanted."""
+    if {"server_host", "server_port"} & source.keys():
+        values.pop("server_socket", None)
+
+
+def _from_file(path: Path) -> tuple[dict[str, Any], _Origins]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(
+            f"{path} does not exist. Name the settings file with --config or {CONFIG_VARIABLE}."
+        ) from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}.") from error
+    if not isinstance(values, dict):
+        raise SettingsError(f"{path} must hold a JSON object.")
+    _check_names(values, Settings.model_fields, f"{path}: unknown setting")
+    _check_models(values.get("models"), path)
+    for name in _PATHS:
+        if isinstance(values.get(name), str):
+            values[name] = path.absolute().parent / values[name]
+    for name in ("video_clip_dir", "cache_dir"):
+        values.setdefault(name, path.absolute().parent / Settings.model_fields[name].default)
+    return values, {name: f"{path}: {name}" for name in values}
+
+
+def _check_models(models: object, path: Path) -> None:
+    """Misspelt keys of a model, told apart from the keys of other types."""
+    fields_of = {
+        get_args(cls.model_fields["type"].annotation)[0]: cls.model_fields
+        for cls in get_args(get_args(ModelSettings)[0])
+    }
+    for model in models if isinstance(models, list) else []:
+        if not isinstance(model, dict):
+            continue
+        where = f"{path}: model {model.get('key', '?')!r}"
+        if "type" in model and model["type"] not in fields_of:
+            _check_names([str(model["type"])], fields_of, f"{where}: unknown type")
+        _check_names(model, fields_of.get(model.get("type"), model), f"{where}: unknown setting")
+
+
+def _from_variables(environment: Mapping[str, str]) -> tuple[dict[str, Any], _Origins]:
+    known = {*VARIABLES, CONFIG_VARIABLE, _SINGLE_KEY_VARIABLE}
+    ours = [name for name in environment if name.startswith(PREFIX)]
+    _check_names(ours, known, "unknown environment variable")
+    values: dict[str, Any] = {}
+    origins: _Origins = {}
+    for variable, name in VARIABLES.items():
+        if variable in environment:
+            values[name], origins[name] = environment[variable], variable
+    single = environment.get(_SINGLE_KEY_VARIABLE)
+    if single is not None:
+        if values.setdefault("model_keys", single) != single:
+            raise SettingsError(f"{_SINGLE_KEY_VARIABLE} and {PREFIX}MODEL_KEYS differ; set one.")
+        origins["model_keys"] = _SINGLE_KEY_VARIABLE
+    return _with_lists(values), origins
+
+
+def _from_flags(flags: Mapping[str, object]) -> tuple[dict[str, Any], _Origins]:
+    origins = {name: "--" + name.removeprefix("server_").replace("_", "-") for name in flags}
+    return _with_lists(dict(flags)), origins
+
+
+def _with_lists(values: dict[str, Any]) -> dict[str, Any]:
+    keys = values.get("model_keys")
+    if isinstance(keys, str):
+        values["model_keys"] = tuple(key.strip() for key in keys.split(",") if key.strip())
+    return values
+
+
+def _validated(values: dict[str, Any], origins: _Origins) -> Settings:
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        raise SettingsError("\n".join(_explained(error, origins))) from None
+    configured = [model.key for model in settings.models]
+    _check_names(
+        settings.model_keys or (), configured, f"{origins.get('model_keys')}: no model is called"
+    )
+    return settings
+
+
+def _explained(error: ValidationError, origins: _Origins) -> Iterable[str]:
+    for problem in error.errors(include_url=False):
+        name, *inner = (str(part) for part in problem["loc"])
+        where = ".".join([origins.get(name, name), *inner])
+        yield f"{where}: {problem['msg']} (got {problem['input']!r})."
+
+
+def _check_names(given: Iterable[str], known: Iterable[str], complaint: str) -> None:
+    names = list(known)
+    for name in given:
+        if name not in names:
+            nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.0)[0]
+            raise SettingsError(f"{complaint} {name!r}; did you mean {nearest!r}?")

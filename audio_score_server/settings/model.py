@@ -1,0 +1,142 @@
+"""What can be set, with types, bounds and defaults.
+
+A field's name is its key in ``config.json``; ``AUDIO_SCORE_`` and the name in capitals is its
+environment variable. The descriptions are the text of ``--help`` and of the README's table.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+_DEVICE: Final = r"^(auto|cpu|cuda|cuda:\d+)$"
+Device = Annotated[str, Field(pattern=_DEVICE)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+class _ModelSettings(_Frozen):
+    key: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = Field(
+        description="Name of the model in requests, answers and the cache."
+    )
+    only_on: Literal["cuda"] | None = Field(
+        default=None, description="Leave the model out quietly on machines without this device."
+    )
+
+
+class PhonesSettings(_ModelSettings):
+    """The phone encoder that ships in the package."""
+
+    type: Literal["phones"]
+
+
+class WhisperSettings(_ModelSettings):
+    """A Whisper checkpoint."""
+
+    type: Literal["whisper"]
+    model_id: str = Field(description="Checkpoint on the hub, or a folder.")
+    processor_id: str | None = Field(default=None, description="Where its processor is elsewhere.")
+
+
+class HiggsAudioSettings(_ModelSettings):
+    """The audio tower of a Higgs-Audio checkpoint, with a Whisper model for transcripts."""
+
+    type: Literal["higgs_audio"]
+    model_id: str = Field(description="Checkpoint on the hub, or a folder.")
+    processor_id: str = Field(description="Checkpoint that has the log-mel extractor.")
+    transcriber_id: str = Field(description="Whisper checkpoint that writes the transcript.")
+
+
+class FakeSettings(_ModelSettings):
+    """A stand-in without weights, for tests and load measurements."""
+
+    type: Literal["fake"]
+    batch_ms: Annotated[float, Field(ge=0)] = Field(
+        default=0.0, description="How long a batch occupies it."
+    )
+    recording_ms: Annotated[float, Field(ge=0)] = Field(
+        default=0.0, description="How much longer each recording of the batch makes that."
+    )
+
+
+ModelSettings = Annotated[
+    PhonesSettings | WhisperSettings | HiggsAudioSettings | FakeSettings,
+    Field(discriminator="type"),
+]
+
+
+class Settings(_Frozen):
+    """Everything that can be set; immutable once loaded."""
+
+    models: tuple[ModelSettings, ...] = Field(
+        min_length=1, description="The models, in order of preference; only in `config.json`."
+    )
+    model_keys: Annotated[tuple[str, ...], Field(min_length=1)] | None = Field(
+        default=None,
+        description="Keys of the models to load, comma separated; all of them where unset.",
+    )
+    video_clip_dir: Path = Field(
+        default=Path("video_clip"), description="Folder of the reference clips."
+    )
+    cache_dir: Path = Field(
+        default=Path("cache"), description="Folder of the precomputed reference features."
+    )
+    target_sampling_rate: Annotated[int, Field(ge=8_000, le=48_000)] = Field(
+        default=16_000, description="Rate in Hz to which recordings and clips are resampled."
+    )
+    device: Device = Field(
+        default="auto", description="`auto` (CUDA where there is any), `cpu`, `cuda` or `cuda:N`."
+    )
+    max_batch_size: Annotated[int, Field(ge=1, le=1024)] = Field(
+        default=8, description="Most recordings that go through a model at once."
+    )
+    max_batch_wait_ms: Annotated[float, Field(ge=0, le=10_000)] = Field(
+        default=10.0, description="Longest that a batch waits for more recordings."
+    )
+    disable_cache_flush: bool = Field(
+        default=False, description="Keep cache entries of clips and models that are gone."
+    )
+    reference_memory_mib: Annotated[float, Field(ge=0)] = Field(
+        default=256.0, description="Most memory for reference features of one model."
+    )
+    max_upload_bytes: Annotated[int, Field(ge=1_000)] = Field(
+        default=20_000_000, description="Largest request body."
+    )
+    max_audio_seconds: Annotated[float, Field(gt=0, le=3_600)] = Field(
+        default=120.0, description="Longest recording and longest clip."
+    )
+    min_audio_seconds: Annotated[float, Field(ge=0.05)] = Field(
+        default=0.2, description="Shortest recording."
+    )
+    server_host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    server_port: Annotated[int, Field(ge=0, le=65_535)] = Field(
+        default=9000, description="Port to listen on; 0 takes a free one."
+    )
+    server_socket: Path | None = Field(
+        default=None, description="Unix socket to listen on instead of a port."
+    )
+    log_level: Literal["debug", "info", "warning", "error", "critical"] = Field(
+        default="info", description="Least severe messages to log."
+    )
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="Log lines for people or for machines."
+    )
+
+    @field_validator("models")
+    @classmethod
+    def _keys_differ(cls, models: tuple[ModelSettings, ...]) -> tuple[ModelSettings, ...]:
+        keys = [model.key for model in models]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise ValueError(f"two models have the key {key!r}")
+        return models
+
+    def chosen_models(self) -> tuple[ModelSettings, ...]:
+        """The models to load, in the order of ``models``."""
+        if self.model_keys is None:
+            return self.models
+        return tuple(model for model in self.models if model.key in self.model_keys)
