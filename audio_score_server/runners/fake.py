@@ -1,0 +1,67 @@
+"""A stand-in without weights: deterministic, instant or as slow as asked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from audio_score_server.domain import (
+    EncoderFeatures,
+    Encoding,
+    FloatArray,
+    Transcript,
+    Utterance,
+    Waveform,
+)
+from audio_score_server.settings import FakeSettings, Settings
+
+_BANDS: Final = 16
+_FRAME_S: Final = 0.02
+_QUIET: Final = 1e-3
+
+
+class FakeRunner:
+    """Hears the loudness of sixteen frequency bands, and "words" named after the loudest ones."""
+
+    def __init__(self, model: FakeSettings, settings: Settings) -> None:
+        self._batch_s = model.batch_ms / 1000
+        self._recording_s = model.recording_ms / 1000
+        self.fingerprint = f"fake-1:{settings.target_sampling_rate}"
+        self.device = "cpu"
+
+    def prepare(self, waveform: Waveform) -> FloatArray:
+        """Band amplitudes ``[frames, 16]``, 20 ms apart."""
+        window = int(waveform.sampling_rate * _FRAME_S)
+        count = max(1, len(waveform.samples) // window)
+        padded = np.resize(waveform.samples, count * window).reshape(count, window)
+        spectrum = np.abs(np.fft.rfft(padded, axis=1))[:, 1:]
+        bands = np.array_split(spectrum, _BANDS, axis=1)
+        return np.stack([band.mean(axis=1) for band in bands], axis=1).astype(np.float32)
+
+    def expected(self, text: str) -> Transcript:
+        """The text as it stands."""
+        return Transcript(text, "word")
+
+    def run(self, utterances: Sequence[Utterance[FloatArray]]) -> list[Encoding]:
+        """Occupy the device for the time asked, then answer."""
+        time.sleep(self._batch_s + self._recording_s * len(utterances))
+        return [_encoding(utterance.features) for utterance in utterances]
+
+    def warm_up(self) -> None:
+        """Nothing to warm."""
+
+    def close(self) -> None:
+        """Nothing to give up."""
+
+
+def _encoding(bands: FloatArray) -> Encoding:
+    speech = bands.mean(axis=1) > _QUIET
+    loudest = bands[speech].argmax(axis=1)
+    changes = np.flatnonzero(np.diff(loudest, prepend=-1))
+    text = " ".join(f"band{loudest[index]}" for index in changes)
+    return Encoding(
+        EncoderFeatures(bands, speech, 1 / _FRAME_S), Transcript(text, "word"), evidence=None
+    )

@@ -1,0 +1,1 @@
+"""The small phone encoder that ships in the package."""

@@ -1,0 +1,42 @@
+"""Written English to phones: a pronunciation dictionary, and a guess for words it lacks.
+
+gruut carries the dictionary (the CMU Pronouncing Dictionary's words), reads numbers, money and
+abbreviations out, chooses between homographs, and guesses unknown words with a model of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from audio_score_server.runners.phones.inventory import arpabet_of_ipa
+
+_LANGUAGE: Final = "en-us"
+
+
+@dataclass(frozen=True, slots=True)
+class SpokenWord:
+    """A word as read out, with its phones in ARPAbet without stress."""
+
+    text: str
+    phones: tuple[str, ...]
+
+
+def pronounce(text: str) -> tuple[SpokenWord, ...]:
+    """The words of a text as an American reads them, in order; nothing for punctuation."""
+    # Imported here: the dictionary costs a second and is needed only for clips not yet cached.
+    import gruut
+
+    # In capitals every word would be spelt out as an abbreviation.
+    readable = text.lower() if text.isupper() else text
+    return tuple(
+        SpokenWord(word.text, tuple(_arpabet(word.phonemes)))
+        for sentence in gruut.sentences(readable, lang=_LANGUAGE)
+        for word in sentence
+        if word.is_spoken and word.phonemes
+    )
+
+
+def _arpabet(ipa: list[str]) -> list[str]:
+    """Length marks and breaks aside, every IPA phone of the dictionary has an ARPAbet phone."""
+    return [arpabet_of_ipa(phone) for phone in ipa if phone.strip("ˈˌː|‖")]

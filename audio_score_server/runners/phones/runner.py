@@ -1,0 +1,135 @@
+"""Our own phone encoder as a runner: it hears sounds, not guessed words."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from safetensors.torch import load
+
+from audio_score_server.audio.resample import resample
+from audio_score_server.domain import (
+    EncoderFeatures,
+    Encoding,
+    FloatArray,
+    Transcript,
+    Utterance,
+    Waveform,
+)
+from audio_score_server.errors import ModelLoadError
+from audio_score_server.runners.phones.decoding import align, heard_phones
+from audio_score_server.runners.phones.frontend import SAMPLING_RATE, log_mel
+from audio_score_server.runners.phones.inventory import BLANK
+from audio_score_server.runners.phones.lexicon import pronounce
+from audio_score_server.runners.phones.network import (
+    FRAME_RATE_HZ,
+    PhoneNetwork,
+    output_length,
+)
+from audio_score_server.settings import Settings
+
+WEIGHTS: Final = Path(__file__).with_name("weights.safetensors")
+_RECIPE: Final = "phones-1"
+"""Changes with the front end, the features or the decoding; the weights count by themselves."""
+_LARGEST_BLANK: Final = 0.8
+"""Frames that are blanker than this say nothing about phones."""
+
+
+class PhonesRunner:
+    """CTC phone posteriors of English speech.
+
+    Encoder features are the square roots of the 39 phone posteriors, blank left out, so that the
+    dot product of two frames is their Bhattacharyya coefficient.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        """Load the weights that ship in the package.
+
+        Raises:
+            ModelLoadError: the weights are missing or damaged, or the device is not there.
+        """
+        weights = _weights()
+        self._device = _device(settings.device)
+        self._network = PhoneNetwork()
+        self._network.load_state_dict(
+            {name: tensor.float() for name, tensor in load(weights).items()}
+        )
+        self._network.eval().to(self._device)
+        self.device = str(self._device)
+        self.fingerprint = f"{_RECIPE}:{hashlib.sha256(weights).hexdigest()[:16]}"
+
+    def prepare(self, waveform: Waveform) -> torch.Tensor:
+        """Normalised log-mel ``[frames, 64]``."""
+        samples = resample(waveform, SAMPLING_RATE).samples
+        with torch.inference_mode():
+            return log_mel(torch.from_numpy(samples))
+
+    def expected(self, text: str) -> Transcript:
+        """The phones of a text as an American reads it."""
+        phones = (phone for word in pronounce(text) for phone in word.phones)
+        return Transcript(" ".join(phones), "phone")
+
+    @torch.inference_mode()
+    def run(self, utterances: Sequence[Utterance[torch.Tensor]]) -> list[Encoding]:
+        """One pass of the network for the batch, then each recording by itself."""
+        mels = [utterance.features for utterance in utterances]
+        lengths = torch.tensor([len(mel) for mel in mels])
+        padded = torch.nn.utils.rnn.pad_sequence(mels, batch_first=True)
+        log_probabilities = self._network(padded.to(self._device), lengths.to(self._device)).cpu()
+        return [
+            _encoding(rows[:length], utterance.expected)
+            for rows, length, utterance in zip(
+                log_probabilities, output_length(lengths).tolist(), utterances, strict=True
+            )
+        ]
+
+    def warm_up(self) -> None:
+        """Run a second of silence through."""
+        features = self.prepare(Waveform(np.zeros(SAMPLING_RATE, np.float32), SAMPLING_RATE))
+        self.run([Utterance(features, 1.0, Transcript("AH", "phone"))])
+
+    def close(self) -> None:
+        """Let go of the weights."""
+        del self._network
+
+
+def _weights() -> bytes:
+    try:
+        return WEIGHTS.read_bytes()
+    except OSError as error:
+        raise ModelLoadError(f"the packaged weights cannot be read: {error}") from error
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise ModelLoadError(f"device {name!r} was asked for, but CUDA is not available")
+    return torch.device(name)
+
+
+def _encoding(log_probabilities: torch.Tensor, expected: Transcript | None) -> Encoding:
+    """What one recording's ``[frames, 40]`` log-probabilities say."""
+    probabilities = log_probabilities.exp()
+    phones = probabilities[:, BLANK + 1 :]
+    frames = (phones / phones.sum(dim=1, keepdim=True)).sqrt()
+    speech = probabilities[:, BLANK] < _LARGEST_BLANK
+    return Encoding(
+        EncoderFeatures(frames.numpy(), speech.numpy(), FRAME_RATE_HZ),
+        Transcript(" ".join(heard_phones(log_probabilities)), "phone"),
+        _evidence(log_probabilities, expected),
+    )
+
+
+def _evidence(log_probabilities: torch.Tensor, expected: Transcript | None) -> FloatArray | None:
+    if expected is None or not expected.text:
+        return None
+    phones = tuple(expected.text.split())
+    aligned = align(log_probabilities, phones)
+    if not aligned:
+        return np.zeros(len(phones), np.float32)
+    return np.array([phone.evidence for phone in aligned], np.float32)

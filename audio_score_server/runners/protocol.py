@@ -1,0 +1,43 @@
+"""What every model offers, whatever it is inside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from audio_score_server.domain import Encoding, InputT, Transcript, Utterance, Waveform
+
+
+class Runner(Protocol[InputT]):
+    """A loaded model on its device.
+
+    ``prepare`` and ``expected`` may be called from several threads at once; ``run`` and ``warm_up``
+    only ever from one. A recording's encoding does not depend on what it is batched with.
+
+    Attributes:
+        fingerprint: changes whenever the encoding of some recording could.
+        device: where the model is, for people.
+    """
+
+    fingerprint: str
+    device: str
+
+    def prepare(self, waveform: Waveform) -> InputT:
+        """Input features of one recording, made on the CPU."""
+        ...
+
+    def expected(self, text: str) -> Transcript:
+        """The transcript of a perfect reading of ``text``."""
+        ...
+
+    def run(self, utterances: Sequence[Utterance[InputT]]) -> list[Encoding]:
+        """Encode a batch, in order; one encoding for each utterance."""
+        ...
+
+    def warm_up(self) -> None:
+        """Pay every first-time cost now rather than in the first request."""
+        ...
+
+    def close(self) -> None:
+        """Give up memory and devices."""
+        ...
