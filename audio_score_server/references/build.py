@@ -1,0 +1,118 @@
+"""Building what the cache lacks, together with whoever else is at it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from audio_score_server.domain import Reference
+from audio_score_server.errors import AudioScoreError
+from audio_score_server.references.entry import EntryInvalid
+from audio_score_server.references.library import Clip, ClipId
+from audio_score_server.references.progress import Progress
+from audio_score_server.references.store import ReferenceStore
+
+_LOG = logging.getLogger(__name__)
+_RETRY_S: Final = 0.05
+
+Encode = Callable[[Clip], Awaitable[Reference]]
+
+
+class ReferenceBuilder:
+    """Encodes clips whose entries are missing, stale or damaged, each on one worker only."""
+
+    def __init__(self, model: str, store: ReferenceStore, encode: Encode) -> None:
+        """``encode`` makes the reference of one clip; it is awaited from several tasks at once."""
+        self._model = model
+        self._store = store
+        self._encode = encode
+        self.failures: dict[ClipId, str] = {}
+        """Clips that cannot be encoded, with the reason."""
+
+    async def build_missing(self, clips: list[Clip], concurrency: int) -> None:
+        """Complete the cache for ``clips``; those that fail are logged and left out."""
+        invalid = await asyncio.to_thread(self._invalid, clips)
+        _LOG.info(
+            "%s: %d of %d clips are cached.", self._model, len(clips) - len(invalid), len(clips)
+        )
+        if not invalid:
+            return
+        progress = Progress(self._model, len(invalid), time.monotonic())
+        waiting = deque(invalid)
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(min(concurrency, len(waiting))):
+                tasks.create_task(self._build_all(waiting, progress))
+
+    def _invalid(self, clips: list[Clip]) -> list[Clip]:
+        invalid, reasons = [], Counter[str]()
+        for clip in clips:
+            try:
+                self._store.check(clip)
+            except EntryInvalid as reason:
+                invalid.append(clip)
+                reasons[str(reason)] += 1
+        for text, count in reasons.items():
+            _LOG.info("%s: %d cache entries to build: %s.", self._model, count, text)
+        return invalid
+
+    async def _build_all(self, waiting: deque[Clip], progress: Progress) -> None:
+        while waiting:
+            clip = waiting.popleft()
+            if await self._build_if_free(clip):
+                line = progress.done(time.monotonic())
+                if line:
+                    _LOG.info(line)
+            else:
+                waiting.append(clip)
+                await asyncio.sleep(_RETRY_S)
+
+    async def _build_if_free(self, clip: Clip) -> bool:
+        """False while another worker is building the clip, or one that shares its lock."""
+        with self._store.claim(clip) as mine:
+            if not mine:
+                return False
+            try:
+                self._store.check(clip)
+            except EntryInvalid:
+                await self._build(clip)
+            return True
+
+    async def _build(self, clip: Clip) -> None:
+        try:
+            reference = await self._encode(clip)
+        except (AudioScoreError, OSError) as error:
+            self.failures[clip.id] = str(error)
+            _LOG.warning("%s: skipped clip %s: %s", self._model, clip.path.name, error)
+            return
+        await self._keep(clip, reference)
+
+    async def _keep(self, clip: Clip, reference: Reference) -> None:
+        try:
+            await asyncio.to_thread(self._store.write, clip, reference)
+        except OSError as error:
+            _LOG.error(
+                "%s: clip %s is not cached, it will be encoded again after a restart: %s. "
+                "Free some space or make the cache folder writable.",
+                self._model,
+                clip.id,
+                error,
+            )
+            self._store.remember(clip, reference)
+
+    async def rebuild(self, clip: Clip, reason: EntryInvalid) -> Reference:
+        """Encode a clip whose entry was valid at start but no longer is.
+
+        Raises:
+            AudioScoreError, OSError: the clip cannot be encoded any more.
+        """
+        _LOG.warning("%s: rebuilding the entry of clip %s: %s.", self._model, clip.id, reason)
+        with self._store.claim(clip) as mine:
+            reference = await self._encode(clip)
+            if mine:
+                await self._keep(clip, reference)
+        self._store.remember(clip, reference)
+        return reference

@@ -1,0 +1,140 @@
+"""The reference clips in a folder, and the texts beside them."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from audio_score_server.errors import UnknownClip
+
+_LOG = logging.getLogger(__name__)
+SUFFIXES: Final = (".mov", ".mp4", ".m4v", ".mkv", ".webm", ".wav", ".mp3", ".m4a", ".flac")
+"""Endings of clips; where two files are one clip, the earlier ending wins."""
+_NAMES_SHOWN: Final = 5
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ClipId:
+    """What a request names: a video, and a clip of it."""
+
+    uid: str
+    cid: str
+
+    def __str__(self) -> str:
+        return f"{self.uid}_{self.cid}"
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """One reference clip.
+
+    Attributes:
+        id: video and clip id, from the file's name.
+        path: the file.
+        size: bytes.
+        modified_ns: time of the last change.
+        text: what is said, from the text file beside the clip; None without one.
+    """
+
+    id: ClipId
+    path: Path
+    size: int
+    modified_ns: int
+    text: str | None
+
+
+class Library:
+    """All clips found at start."""
+
+    def __init__(self, clips: list[Clip]) -> None:
+        self._clips = {clip.id: clip for clip in sorted(clips, key=lambda clip: clip.id)}
+
+    def __len__(self) -> int:
+        return len(self._clips)
+
+    def clips(self) -> list[Clip]:
+        """In order of id."""
+        return list(self._clips.values())
+
+    def find(self, uid: str, cid: str) -> Clip:
+        """The clip a request names.
+
+        Raises:
+            UnknownClip: with the ids that there are.
+        """
+        clip = self._clips.get(ClipId(uid, cid))
+        if clip is None:
+            raise UnknownClip(self._explain(uid, cid))
+        return clip
+
+    def _explain(self, uid: str, cid: str) -> str:
+        cids = [clip_id.cid for clip_id in self._clips if clip_id.uid == uid]
+        if cids:
+            return f"Video {uid!r} has no clip {cid!r}; it has {_listed(cids)}."
+        uids = list(dict.fromkeys(clip_id.uid for clip_id in self._clips))
+        return f"There is no video {uid!r}; there are {_listed(uids)}. GET /clips lists every clip."
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(names[:_NAMES_SHOWN]) or "none"
+    more = len(names) - _NAMES_SHOWN
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def scan(folder: Path) -> Library:
+    """Find the clips ``<uid>_<cid>.<ending>`` of a folder; files of other names are told and left.
+
+    A folder that does not exist is an empty library.
+    """
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        _LOG.warning("No clips: %s cannot be read (%s).", folder, error.strerror)
+        return Library([])
+    found: dict[ClipId, os.DirEntry[str]] = {}
+    for entry in entries:
+        stem, suffix = os.path.splitext(entry.name)
+        if suffix.lower() not in SUFFIXES or entry.name.startswith(".") or not entry.is_file():
+            continue
+        clip_id = _clip_id(stem)
+        if clip_id is None:
+            _LOG.warning("Skipped %s: a clip is called <uid>_<cid>%s.", entry.name, suffix)
+        elif clip_id not in found or _rank(entry.name) < _rank(found[clip_id].name):
+            found[clip_id] = entry
+    return Library(
+        [clip for clip_id, entry in found.items() if (clip := _clip(clip_id, entry)) is not None]
+    )
+
+
+def _rank(name: str) -> int:
+    return SUFFIXES.index(os.path.splitext(name)[1].lower())
+
+
+def _clip_id(stem: str) -> ClipId | None:
+    """Ids become folder names in the cache, so neither may be hidden or climb out of it."""
+    uid, _, cid = stem.rpartition("_")
+    if not uid or not cid or uid.startswith(".") or cid.startswith("."):
+        return None
+    return ClipId(uid, cid)
+
+
+def _clip(clip_id: ClipId, entry: os.DirEntry[str]) -> Clip | None:
+    path = Path(entry.path)
+    try:
+        status = entry.stat()
+        text = _text(path.with_suffix(".txt"))
+    except (OSError, UnicodeDecodeError) as error:
+        _LOG.warning("Skipped %s: %s.", entry.name, error)
+        return None
+    return Clip(clip_id, path, status.st_size, status.st_mtime_ns, text)
+
+
+def _text(path: Path) -> str | None:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        return None
+    return " ".join(text.split()) or None

@@ -1,0 +1,100 @@
+"""One model's cache on disk, shared by every worker of the host."""
+
+from __future__ import annotations
+
+import shutil
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from filelock import FileLock, Timeout
+
+from audio_score_server.domain import Reference
+from audio_score_server.references.entry import check_entry, read_entry, write_entry
+from audio_score_server.references.library import Clip, ClipId
+from audio_score_server.references.memory import ReferenceMemory
+
+_STRIPES: Final = 64
+BUILDING: Final = ".building"
+"""Holds the locks and, beside each, what its holder is writing."""
+
+
+class ReferenceStore:
+    """Cached references of one model: bounded memory over one folder of entries."""
+
+    def __init__(self, folder: Path, made_by: tuple[str, str], memory_bytes: int) -> None:
+        """Use ``folder`` for entries made by the runner and settings with these fingerprints."""
+        self._folder = folder
+        self._made_by = made_by
+        self._memory = ReferenceMemory(memory_bytes)
+
+    def check(self, clip: Clip) -> None:
+        """Cheaply make sure that the clip's entry is valid.
+
+        Raises:
+            EntryInvalid: it must be built.
+        """
+        check_entry(self._entry(clip.id), clip, self._made_by)
+
+    def remembered(self, clip: Clip) -> Reference | None:
+        """The reference if it is in memory."""
+        return self._memory.get(clip.id)
+
+    def read(self, clip: Clip) -> Reference:
+        """The reference, from memory or from disk.
+
+        Raises:
+            EntryInvalid: it must be built.
+        """
+        reference = self._memory.get(clip.id)
+        if reference is None:
+            reference = read_entry(self._entry(clip.id), clip, self._made_by)
+            self._memory.put(clip.id, reference)
+        return reference
+
+    def remember(self, clip: Clip, reference: Reference) -> None:
+        """Keep a reference in memory alone."""
+        self._memory.put(clip.id, reference)
+
+    def write(self, clip: Clip, reference: Reference) -> None:
+        """Write the entry, whole or not at all; only inside ``claim``.
+
+        Raises:
+            OSError: the disk is full or not writable.
+        """
+        write_entry(self._entry(clip.id), self._scratch(clip.id), clip, self._made_by, reference)
+
+    @contextmanager
+    def claim(self, clip: Clip) -> Iterator[bool]:
+        """Whether this caller, and nobody else on the host, may build the clip's entry now.
+
+        Whatever a killed builder left behind is cleared away first.
+        """
+        scratch = self._scratch(clip.id)
+        # Not singletons and not thread-bound: claims move between threads and may share a stripe.
+        lock = FileLock(scratch.with_suffix(".lock"), thread_local=False, is_singleton=False)
+        try:
+            scratch.parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=0)
+        except Timeout:
+            yield False
+            return
+        except OSError:
+            # A cache that cannot be written cannot be shared either: each worker builds for itself.
+            yield True
+            return
+        try:
+            shutil.rmtree(scratch, ignore_errors=True)
+            yield True
+        finally:
+            lock.release()
+
+    def _entry(self, clip_id: ClipId) -> Path:
+        return self._folder / clip_id.uid / clip_id.cid
+
+    def _scratch(self, clip_id: ClipId) -> Path:
+        """A bounded number of locks serves any number of clips."""
+        stripe = zlib.crc32(str(clip_id).encode()) % _STRIPES
+        return self._folder / BUILDING / f"{stripe:02d}"
