@@ -1,0 +1,119 @@
+"""One model's path from bytes to a score: decode and prepare, batch through the device, compare."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar, TypeVarTuple
+
+from audio_score_server.audio.decode import DecodeLimits, decode
+from audio_score_server.batching import Batcher
+from audio_score_server.domain import Encoding, Reference, Score, Transcript, Utterance
+from audio_score_server.errors import AudioScoreError, ReferenceMissing
+from audio_score_server.references.build import ReferenceBuilder
+from audio_score_server.references.entry import EntryInvalid
+from audio_score_server.references.library import Clip, Library
+from audio_score_server.references.store import ReferenceStore
+from audio_score_server.runners.protocol import Runner
+from audio_score_server.scoring.score import score
+
+_LOG = logging.getLogger(__name__)
+Arguments = TypeVarTuple("Arguments")
+Result = TypeVar("Result")
+
+
+class Pipeline:
+    """A loaded model with its batcher and its references.
+
+    Decoding, feature extraction and comparison run on the shared CPU pool, the model on the
+    batcher's thread; the event loop only waits.
+    """
+
+    def __init__(
+        self,
+        key: str,
+        runner: Runner[Any],
+        batcher: Batcher[Utterance[Any], Encoding],
+        store: ReferenceStore,
+        limits: DecodeLimits,
+        pool: ThreadPoolExecutor,
+    ) -> None:
+        self.key = key
+        self.runner = runner
+        self._batcher = batcher
+        self._store = store
+        self._limits = limits
+        self._pool = pool
+        self._builder = ReferenceBuilder(key, store, self._encode_clip)
+        self._rebuilding = asyncio.Lock()
+
+    async def start(self, library: Library, concurrency: int) -> None:
+        """Warm the model up and complete its cache."""
+        await asyncio.to_thread(self.runner.warm_up)
+        await self._builder.build_missing(library.clips(), concurrency)
+
+    async def close(self) -> None:
+        """Refuse what still waits and let go of the model."""
+        await self._batcher.close()
+        self.runner.close()
+
+    async def score(self, clip: Clip, data: bytes) -> Score:
+        """Compare an uploaded recording with a clip.
+
+        Raises:
+            AudioError: the recording cannot be used.
+            ReferenceMissing: the clip could not be encoded.
+            BatchError: the model failed on this recording.
+        """
+        with self._batcher.announce():
+            reference = await self._reference(clip)
+            utterance = await self._in_pool(self._utterance, data, reference.transcript)
+        encoding = await self._batcher.submit(utterance)
+        return await self._in_pool(score, reference, encoding)
+
+    async def _reference(self, clip: Clip) -> Reference:
+        remembered = self._store.remembered(clip)
+        if remembered is not None:
+            return remembered
+        if clip.id in self._builder.failures:
+            raise _missing(clip, self._builder.failures[clip.id])
+        try:
+            return await self._in_pool(self._store.read, clip)
+        except EntryInvalid:
+            return await self._rebuild(clip)
+
+    async def _rebuild(self, clip: Clip) -> Reference:
+        """One at a time: requests that wait here find the entry that the first one rebuilt."""
+        async with self._rebuilding:
+            try:
+                return await self._in_pool(self._store.read, clip)
+            except EntryInvalid as reason:
+                try:
+                    return await self._builder.rebuild(clip, reason)
+                except (AudioScoreError, OSError) as error:
+                    raise _missing(clip, str(error)) from error
+
+    async def _encode_clip(self, clip: Clip) -> Reference:
+        with self._batcher.announce():
+            utterance = await self._in_pool(self._clip_utterance, clip)
+        encoding = await self._batcher.submit(utterance)
+        return Reference(encoding.features, utterance.expected or encoding.transcript)
+
+    def _clip_utterance(self, clip: Clip) -> Utterance[Any]:
+        expected = self.runner.expected(clip.text) if clip.text else None
+        return self._utterance(clip.path.read_bytes(), expected)
+
+    def _utterance(self, data: bytes, expected: Transcript | None) -> Utterance[Any]:
+        waveform = decode(data, self._limits)
+        return Utterance(self.runner.prepare(waveform), waveform.seconds, expected)
+
+    async def _in_pool(
+        self, function: Callable[[*Arguments], Result], *arguments: *Arguments
+    ) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
+
+
+def _missing(clip: Clip, reason: str) -> ReferenceMissing:
+    return ReferenceMissing(f"Clip {clip.id} cannot be compared with: {reason}")

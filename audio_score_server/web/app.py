@@ -1,0 +1,84 @@
+"""The ASGI application."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi.responses import RedirectResponse
+from fastapi_offline import FastAPIOffline
+
+from audio_score_server import __version__
+from audio_score_server.errors import AudioScoreError
+from audio_score_server.service import ScoreService
+from audio_score_server.settings import Settings
+from audio_score_server.web.body_limit import BodyLimit
+from audio_score_server.web.errors import install_error_answers
+from audio_score_server.web.routes import health, library, score
+
+_LOG = logging.getLogger(__name__)
+_ABOUT = (
+    "Compares a voice recording with a reference clip. `audio_sim_score` compares encoder "
+    "features, `text_sim_score` transcripts; `sim_score` is their average."
+)
+
+OnFailure = Callable[[], None]
+
+
+def create_app(
+    settings: Settings, build_service: Callable[[Settings], ScoreService], on_failure: OnFailure
+) -> FastAPI:
+    """The application; the service starts with it, in the background.
+
+    Args:
+        settings: limits of requests.
+        build_service: makes the service when the application starts.
+        on_failure: called when the service cannot start, after the reason was logged.
+    """
+    # FastAPIOffline brings the documentation's scripts along: the page works without a network.
+    app = FastAPIOffline(
+        title="Audio Score Server",
+        version=__version__,
+        description=_ABOUT,
+        redirect_slashes=False,
+        lifespan=_lifespan(settings, build_service, on_failure),
+    )
+    app.add_middleware(BodyLimit, max_bytes=settings.max_upload_bytes)
+    install_error_answers(app)
+    for module in (score, health, library):
+        app.include_router(module.router)
+    app.add_api_route("/", _to_documentation, include_in_schema=False)
+    return app
+
+
+async def _to_documentation() -> RedirectResponse:
+    return RedirectResponse("/docs")
+
+
+def _lifespan(
+    settings: Settings, build_service: Callable[[Settings], ScoreService], on_failure: OnFailure
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.service = service = build_service(settings)
+        start = asyncio.create_task(_start(service, on_failure))
+        yield
+        start.cancel()
+        await asyncio.gather(start, return_exceptions=True)
+        await service.close()
+
+    return lifespan
+
+
+async def _start(service: ScoreService, on_failure: OnFailure) -> None:
+    try:
+        await service.start()
+    except AudioScoreError as error:
+        _LOG.critical("Cannot start: %s", error)
+        on_failure()
+    except Exception:
+        _LOG.critical("Cannot start.", exc_info=True)
+        on_failure()

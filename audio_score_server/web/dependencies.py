@@ -1,0 +1,18 @@
+"""What routes are given."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from audio_score_server.service import ScoreService
+
+
+def _service(request: Request) -> ScoreService:
+    service = request.app.state.service
+    assert isinstance(service, ScoreService)
+    return service
+
+
+Service = Annotated[ScoreService, Depends(_service)]

@@ -1,0 +1,91 @@
+"""Every error as ``{"detail": text}`` with its status."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from audio_score_server.errors import (
+    AudioError,
+    AudioScoreError,
+    BatchError,
+    NotReady,
+    ReferenceMissing,
+    TooLargeAudio,
+    TooLongAudio,
+    UnknownClip,
+    UnknownModel,
+)
+from audio_score_server.web.schemas import ErrorAnswer
+
+_LOG = logging.getLogger(__name__)
+_RETRY_AFTER_S: Final = "2"
+_STATUS: Final[dict[type[AudioScoreError], int]] = {
+    UnknownModel: 400,
+    AudioError: 400,
+    UnknownClip: 404,
+    ReferenceMissing: 404,
+    TooLongAudio: 413,
+    TooLargeAudio: 413,
+    BatchError: 500,
+    NotReady: 503,
+}
+_SCORE_ERRORS: Final = {
+    400: "The model is not loaded, or the recording is empty, undecodable or too short.",
+    404: "There is no such video or clip, or the clip itself cannot be read.",
+    413: "The upload is too large, or the recording too long.",
+    422: "A form field is missing.",
+    500: "The model failed on this recording.",
+    503: "The server is starting or stopping; try again.",
+}
+SCORE_ERRORS: Final[dict[int | str, dict[str, Any]]] = {
+    status: {"model": ErrorAnswer, "description": text} for status, text in _SCORE_ERRORS.items()
+}
+"""For the documentation: what ``POST /score`` answers when it gives no score."""
+
+
+def status_of(error: AudioScoreError) -> int:
+    """HTTP status of an error: that of the nearest class that has one."""
+    for cls in type(error).__mro__:
+        if cls in _STATUS:
+            return _STATUS[cls]
+    return 500
+
+
+def install_error_answers(app: FastAPI) -> None:
+    """Answer every error of the package and of the framework in one form."""
+    app.add_exception_handler(AudioScoreError, _answer_ours)
+    app.add_exception_handler(RequestValidationError, _answer_invalid)
+    app.add_exception_handler(HTTPException, _answer_http)
+
+
+async def _answer_ours(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, AudioScoreError)
+    status = status_of(error)
+    if status == 500:
+        _LOG.error("%s %s failed: %s", request.method, request.url.path, error, exc_info=error)
+    headers = {"Retry-After": _RETRY_AFTER_S} if status == 503 else None
+    return JSONResponse({"detail": str(error)}, status, headers)
+
+
+async def _answer_invalid(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    problems = [
+        f"field {'.'.join(str(part) for part in problem['loc'][1:])!r}: {problem['msg']}"
+        for problem in error.errors()
+    ]
+    remedy = "Send uid, cid and audio (a file), and model if you like, as multipart/form-data."
+    return JSONResponse({"detail": f"{'; '.join(problems)}. {remedy}"}, 422)
+
+
+async def _answer_http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    detail = error.detail
+    if error.status_code == 404:
+        detail = f"There is nothing at {request.url.path}; /docs lists the addresses."
+    return JSONResponse({"detail": detail}, error.status_code, error.headers)

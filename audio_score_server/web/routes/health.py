@@ -1,0 +1,66 @@
+"""Whether the server lives, is ready, and what it is made of."""
+
+from __future__ import annotations
+
+import platform
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import Final
+
+from fastapi import APIRouter
+
+from audio_score_server import __version__
+from audio_score_server.errors import NotReady
+from audio_score_server.service import ScoreService
+from audio_score_server.web.dependencies import Service
+from audio_score_server.web.schemas import ErrorAnswer, HealthAnswer, ModelAnswer, StateAnswer
+
+router = APIRouter(tags=["health"])
+_FOUNDATIONS: Final = ("torch", "torchaudio", "transformers", "av")
+
+
+@router.get("/health/live")
+async def get_live() -> StateAnswer:
+    """The process answers. A server that is still loading is alive."""
+    return StateAnswer(status="alive")
+
+
+@router.get(
+    "/health/ready", responses={503: {"model": ErrorAnswer, "description": "Not ready yet."}}
+)
+async def get_ready(service: Service) -> StateAnswer:
+    """The models are warm and the cache is complete: send requests."""
+    if service.state != "ready":
+        raise NotReady(f"The server is {service.state}.")
+    return StateAnswer(status="ready")
+
+
+@router.get("/health")
+async def get_health(service: Service) -> HealthAnswer:
+    """State, models, number of clips, versions and uptime."""
+    return HealthAnswer(
+        status=service.state,
+        models=model_answers(service),
+        clips=len(service.clips()),
+        versions=_versions(),
+        uptime_s=round(service.uptime_s, 1),
+    )
+
+
+def model_answers(service: ScoreService) -> list[ModelAnswer]:
+    """The loaded models, the default first."""
+    return [
+        ModelAnswer(key=pipeline.key, device=pipeline.runner.device, default=index == 0)
+        for index, pipeline in enumerate(service.pipelines())
+    ]
+
+
+@cache
+def _versions() -> dict[str, str]:
+    versions = {"audio-score-server": __version__, "python": platform.python_version()}
+    for name in _FOUNDATIONS:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return versions

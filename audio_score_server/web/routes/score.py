@@ -1,0 +1,34 @@
+"""``POST /score``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, File, Form, UploadFile
+
+from audio_score_server.web.dependencies import Service
+from audio_score_server.web.errors import SCORE_ERRORS
+from audio_score_server.web.schemas import ScoreAnswer
+
+router = APIRouter(tags=["score"])
+
+
+@router.post("/score", responses=SCORE_ERRORS)
+@router.post("/score/", include_in_schema=False)
+async def post_score(
+    service: Service,
+    uid: Annotated[str, Form(description="Video id.", examples=["RiverTales-s01e01"])],
+    cid: Annotated[str, Form(description="Clip id.", examples=["part01"])],
+    audio: Annotated[UploadFile, File(description="The recording, in any common format.")],
+    model: Annotated[
+        str | None, Form(description="Key of a model; the first one where left out.")
+    ] = None,
+) -> ScoreAnswer:
+    """Score a recording: how close it came to the clip that it performs."""
+    key, score = await service.score(uid, cid, model or None, await audio.read())
+    return ScoreAnswer(
+        model=key,
+        sim_score=score.total,
+        audio_sim_score=score.audio,
+        text_sim_score=score.text,
+    )

@@ -1,0 +1,62 @@
+"""The JSON of answers, with examples for the documentation."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Similarity = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(frozen=True, protected_namespaces=())
+
+
+class ScoreAnswer(_Answer):
+    """How close the recording came; each score from 0 to 1."""
+
+    model: str = Field(description="Key of the model that was used.", examples=["phones"])
+    sim_score: Similarity = Field(description="Average of the two others.", examples=[0.83])
+    audio_sim_score: Similarity = Field(
+        description="Likeness of the encoder features.", examples=[0.78]
+    )
+    text_sim_score: Similarity = Field(description="Likeness of the transcripts.", examples=[0.88])
+
+
+class ErrorAnswer(_Answer):
+    """What went wrong and what to do about it."""
+
+    detail: str
+
+
+class StateAnswer(_Answer):
+    """One word about the server."""
+
+    status: str = Field(examples=["ready"])
+
+
+class ModelAnswer(_Answer):
+    """A loaded model."""
+
+    key: str = Field(description="What requests call it.", examples=["phones"])
+    device: str = Field(description="Where it runs.", examples=["cpu"])
+    default: bool = Field(description="Whether it scores requests that name no model.")
+
+
+class ClipAnswer(_Answer):
+    """A reference clip."""
+
+    uid: str = Field(description="Video id.", examples=["RiverTales-s01e01"])
+    cid: str = Field(description="Clip id.", examples=["part01"])
+    text: str | None = Field(description="What is said in it, where a text file tells.")
+
+
+class HealthAnswer(_Answer):
+    """The server as a whole."""
+
+    status: str = Field(examples=["ready"])
+    models: list[ModelAnswer]
+    clips: int = Field(description="Number of reference clips.")
+    versions: dict[str, str] = Field(description="Of this server and of what it stands on.")
+    uptime_s: float = Field(description="Seconds since start.")
