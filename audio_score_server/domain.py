@@ -9,13 +9,14 @@ clip's encoding, cached · **score** the answer.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float32]
 BoolArray = NDArray[np.bool_]
+IntArray = NDArray[np.integer[Any]]
 InputT = TypeVar("InputT")
 """A runner's own type of input features."""
 
@@ -89,8 +90,9 @@ class Encoding:
     Attributes:
         features: for the audio similarity.
         transcript: as heard.
-        evidence: float32 ``[expected units]``, from 0 to 1: how well the sound bears out each unit
-            that was expected; None where nothing was expected or the model cannot tell.
+        evidence: float32 ``[expected units]``, from 0 to 1: how likely each expected unit is in
+            this sound, measured by the likeliest of all; None where nothing was expected or the
+            model cannot tell.
     """
 
     features: EncoderFeatures

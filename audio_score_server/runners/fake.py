@@ -45,6 +45,10 @@ class FakeRunner:
         """The text as it stands."""
         return Transcript(text, "word")
 
+    def objection(self, texts: Sequence[str]) -> str | None:
+        """None: it hears nothing of the language."""
+        return None
+
     def run(self, utterances: Sequence[Utterance[FloatArray]]) -> list[Encoding]:
         """Occupy the device for the time asked, then answer."""
         time.sleep(self._batch_s + self._recording_s * len(utterances))

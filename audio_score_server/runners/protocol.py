@@ -26,8 +26,12 @@ class Runner(Protocol[InputT]):
         """Input features of one recording, made on the CPU."""
         ...
 
-    def expected(self, text: str) -> Transcript:
-        """The transcript of a perfect reading of ``text``."""
+    def expected(self, text: str) -> Transcript | None:
+        """The transcript of a perfect reading of ``text``; None in a language it cannot read."""
+        ...
+
+    def objection(self, texts: Sequence[str]) -> str | None:
+        """Why this model suits clips that say these texts badly; None where it suits them."""
         ...
 
     def run(self, utterances: Sequence[Utterance[InputT]]) -> list[Encoding]:

@@ -11,5 +11,5 @@ def score(reference: Reference, recording: Encoding) -> Score:
     """Compare a recording with the clip it performs."""
     return Score(
         audio=audio_similarity(reference.features, recording.features),
-        text=text_similarity(reference.transcript, recording.transcript),
+        text=text_similarity(reference.transcript, recording),
     )

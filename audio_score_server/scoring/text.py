@@ -1,4 +1,4 @@
-"""How alike two transcripts read."""
+"""How nearly a recording says what is expected."""
 
 from __future__ import annotations
 
@@ -6,20 +6,46 @@ import re
 import unicodedata
 from typing import Final
 
+import numpy as np
 from rapidfuzz.distance import Levenshtein
 
-from audio_score_server.domain import Transcript
+from audio_score_server.domain import Encoding, FloatArray, Transcript
 
 _APOSTROPHES: Final = str.maketrans({"\u2019": "'", "\u02bc": "'", "\u2018": "'", "`": "'"})
+_LEAST_EVIDENCE: Final = 1e-30
+_WRONG_LINE_NATS: Final = 5.0
+"""Nats a phone by which a wrong line's likelihood falls short."""
 _WORDS: Final = re.compile(r"\w+(?:'\w+)*")
 
 
-def text_similarity(reference: Transcript, heard: Transcript) -> float:
-    """One minus the edit distance over the longer length, of words or of phones; 0 for silence."""
-    expected, said = units(reference), units(heard)
-    if not expected or not said:
+def text_similarity(expected: Transcript, recording: Encoding) -> float:
+    """How nearly a recording says what is expected, from 0 to 1.
+
+    By the evidence for each expected unit where the model gives it, since that hears the shades
+    between right and wrong; else by the edit distance of the transcripts.
+    """
+    if not units(recording.transcript):
         return 0.0
-    return Levenshtein.normalized_similarity(expected, said)
+    if recording.evidence is not None:
+        return evidence_similarity(recording.evidence)
+    return edit_similarity(expected, recording.transcript)
+
+
+def evidence_similarity(evidence: FloatArray) -> float:
+    """Mean log evidence, placed between certainty (1) and a wrong line's (0).
+
+    With the phone encoder this is the likelihood of the reference's phones against the best free
+    path, a phone: it tells right readings from wrong ones better than the edit distance does.
+    """
+    if not len(evidence):
+        return 0.0
+    mean = float(np.log(np.maximum(evidence, _LEAST_EVIDENCE)).mean())
+    return max(0.0, 1.0 + mean / _WRONG_LINE_NATS)
+
+
+def edit_similarity(expected: Transcript, heard: Transcript) -> float:
+    """One minus the edit distance over the longer length, of words or of phones."""
+    return Levenshtein.normalized_similarity(units(expected), units(heard))
 
 
 def units(transcript: Transcript) -> list[str]:

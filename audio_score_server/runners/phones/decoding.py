@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torchaudio.functional import forced_align
 
-from audio_score_server.domain import FloatArray
+from audio_score_server.domain import FloatArray, IntArray
 from audio_score_server.runners.phones.inventory import BLANK, phone_indices, phones_at
 
 
@@ -21,13 +21,15 @@ def heard_phones(log_probabilities: torch.Tensor) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class AlignedPhone:
-    """Where an expected phone was said, and how clearly.
+    """Where an expected phone was said, and how well the sound bears it out.
 
     Attributes:
         phone: ARPAbet.
         start: first frame.
         stop: frame after the last.
-        evidence: from 0 to 1, the phone's mean probability in its frames.
+        evidence: from 0 to 1, the likelihood of the expected path over that of the likeliest path
+            of all, from this phone's start to the next one's. Sounds that nobody expected weigh on
+            the phone before them.
     """
 
     phone: str
@@ -38,6 +40,8 @@ class AlignedPhone:
 
 def align(log_probabilities: torch.Tensor, phones: tuple[str, ...]) -> list[AlignedPhone]:
     """Where each expected phone is on the likeliest path that says exactly these phones.
+
+    The evidence is a goodness of pronunciation (Witt and Young, 2000) on CTC posteriors.
 
     Args:
         log_probabilities: float32 ``[frames, 40]``.
@@ -53,16 +57,22 @@ def align(log_probabilities: torch.Tensor, phones: tuple[str, ...]) -> list[Alig
     path, scores = forced_align(
         log_probabilities[None].contiguous(), torch.tensor([targets]), blank=BLANK
     )
-    return _spans(path[0].numpy(), scores[0].exp().numpy(), phones)
+    losses = log_probabilities.amax(dim=1) - scores[0]
+    return _aligned(phones, _runs(path[0].numpy()), losses.numpy())
 
 
-def _spans(
-    path: np.ndarray, probabilities: FloatArray, phones: tuple[str, ...]
+def _runs(path: IntArray) -> list[tuple[int, int]]:
+    """Where the path stays on one phone, blanks left out: an expected phone each."""
+    edges = np.flatnonzero(np.diff(path, prepend=-1, append=-1)).tolist()
+    return [(start, stop) for start, stop in pairwise(edges) if path[start] != BLANK]
+
+
+def _aligned(
+    phones: tuple[str, ...], runs: list[tuple[int, int]], losses: FloatArray
 ) -> list[AlignedPhone]:
-    """Runs of one phone on the path, each an expected phone in turn."""
-    edges = np.flatnonzero(np.diff(path, prepend=-1, append=-1))
-    runs = [(start, stop) for start, stop in pairwise(edges) if path[start] != BLANK]
+    owned = [0, *(start for start, _ in runs[1:])]
+    evidence = np.exp(-np.add.reduceat(losses, owned))
     return [
-        AlignedPhone(phone, int(start), int(stop), float(probabilities[start:stop].mean()))
-        for phone, (start, stop) in zip(phones, runs, strict=True)
+        AlignedPhone(phone, start, stop, float(share))
+        for phone, (start, stop), share in zip(phones, runs, evidence, strict=True)
     ]

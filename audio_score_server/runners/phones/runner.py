@@ -24,7 +24,7 @@ from audio_score_server.errors import ModelLoadError
 from audio_score_server.runners.phones.decoding import align, heard_phones
 from audio_score_server.runners.phones.frontend import SAMPLING_RATE, log_mel
 from audio_score_server.runners.phones.inventory import BLANK
-from audio_score_server.runners.phones.lexicon import pronounce
+from audio_score_server.runners.phones.lexicon import look_english, pronounce
 from audio_score_server.runners.phones.network import (
     FRAME_RATE_HZ,
     PhoneNetwork,
@@ -68,10 +68,18 @@ class PhonesRunner:
         with torch.inference_mode():
             return log_mel(torch.from_numpy(samples))
 
-    def expected(self, text: str) -> Transcript:
-        """The phones of a text as an American reads it."""
-        phones = (phone for word in pronounce(text) for phone in word.phones)
-        return Transcript(" ".join(phones), "phone")
+    def expected(self, text: str) -> Transcript | None:
+        """The phones of a text as an American reads it; None for other scripts than Latin."""
+        phones = [phone for word in pronounce(text) for phone in word.phones]
+        return Transcript(" ".join(phones), "phone") if phones else None
+
+    def objection(self, texts: Sequence[str]) -> str | None:
+        """Texts that are not English belong to another model."""
+        if look_english(texts):
+            return None
+        return (
+            "it hears English only, and the clips' texts do not look English; use a Whisper model"
+        )
 
     @torch.inference_mode()
     def run(self, utterances: Sequence[Utterance[torch.Tensor]]) -> list[Encoding]:
