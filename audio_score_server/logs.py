@@ -7,8 +7,7 @@ import logging
 import logging.config
 from typing import Final
 
-_TEXT: Final = "%(asctime)s %(levelname)-8s %(name)s: %(message)s"
-_PACKAGE: Final = "audio_score_server"
+_TEXT: Final = "%(asctime)s %(levelname)-8s %(message)s"
 _QUIET: Final = ("gruut", "numba", "filelock", "asyncio", "httpx", "urllib3", "multipart")
 """Libraries whose debug lines nobody asked for."""
 

@@ -51,6 +51,10 @@ class Pipeline:
 
     async def start(self, library: Library, concurrency: int) -> None:
         """Warm the model up and complete its cache."""
+        texts = [clip.text for clip in library.clips() if clip.text]
+        objection = self.runner.objection(texts)
+        if objection:
+            _LOG.warning("Model %s: %s.", self.key, objection)
         await asyncio.to_thread(self.runner.warm_up)
         await self._builder.build_missing(library.clips(), concurrency)
 
@@ -58,6 +62,10 @@ class Pipeline:
         """Refuse what still waits and let go of the model."""
         await self._batcher.close()
         self.runner.close()
+
+    def failed(self, clip: Clip) -> bool:
+        """Whether the clip could not be encoded."""
+        return clip.id in self._builder.failures
 
     async def score(self, clip: Clip, data: bytes) -> Score:
         """Compare an uploaded recording with a clip.
@@ -77,7 +85,7 @@ class Pipeline:
         remembered = self._store.remembered(clip)
         if remembered is not None:
             return remembered
-        if clip.id in self._builder.failures:
+        if self.failed(clip):
             raise _missing(clip, self._builder.failures[clip.id])
         try:
             return await self._in_pool(self._store.read, clip)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 from pathlib import Path
 from typing import Final
@@ -49,6 +50,10 @@ def serve(settings: Settings) -> int:
         )
     )
     _LOG.info("Listening on %s.", _address(settings, listener))
+    # Uvicorn raises the signal that stopped it once more at its end; here that must do nothing, so
+    # that the socket is removed and the exit code says whether all went well.
+    for signal_number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signal_number, lambda *_: None)
     try:
         server.run(sockets=[listener])
     finally:

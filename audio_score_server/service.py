@@ -109,5 +109,9 @@ class ScoreService:
         return self._parts.pipelines
 
     def clips(self) -> list[Clip]:
-        """Every clip of the library."""
-        return self._parts.library.clips()
+        """Every clip that some model can compare with."""
+        return [
+            clip
+            for clip in self._parts.library.clips()
+            if not all(pipeline.failed(clip) for pipeline in self._parts.pipelines)
+        ]

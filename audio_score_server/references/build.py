@@ -7,7 +7,7 @@ import logging
 import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, Literal
 
 from audio_score_server.domain import Reference
 from audio_score_server.errors import AudioScoreError
@@ -62,24 +62,26 @@ class ReferenceBuilder:
     async def _build_all(self, waiting: deque[Clip], progress: Progress) -> None:
         while waiting:
             clip = waiting.popleft()
-            if await self._build_if_free(clip):
-                line = progress.done(time.monotonic())
-                if line:
-                    _LOG.info(line)
-            else:
+            outcome = await self._build_if_free(clip)
+            if outcome == "busy":
                 waiting.append(clip)
                 await asyncio.sleep(_RETRY_S)
+                continue
+            line = progress.done(outcome == "built", time.monotonic())
+            if line:
+                _LOG.info(line)
 
-    async def _build_if_free(self, clip: Clip) -> bool:
-        """False while another worker is building the clip, or one that shares its lock."""
+    async def _build_if_free(self, clip: Clip) -> Literal["busy", "built", "found"]:
+        """Busy while another worker is at the clip, or at one that shares its lock."""
         with self._store.claim(clip) as mine:
             if not mine:
-                return False
+                return "busy"
             try:
                 self._store.check(clip)
             except EntryInvalid:
                 await self._build(clip)
-            return True
+                return "built"
+            return "found"
 
     async def _build(self, clip: Clip) -> None:
         try:

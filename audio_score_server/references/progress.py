@@ -13,20 +13,27 @@ class Progress:
     def __init__(self, name: str, total: int, now: float) -> None:
         self._name, self._total = name, total
         self._started = self._told = now
-        self._done = 0
+        self._done = self._elsewhere = 0
 
-    def done(self, now: float) -> str | None:
-        """Count one more; a line to show when it is time for one, always after the last."""
+    def done(self, here: bool, now: float) -> str | None:
+        """Count one more, encoded here or by another worker meanwhile.
+
+        Returns:
+            A line to show when it is time for one; always after the last.
+        """
         self._done += 1
+        self._elsewhere += not here
         last = self._done == self._total
         if not last and now - self._told < _INTERVAL_S:
             return None
         self._told = now
         rate = self._done / max(now - self._started, 1e-6)
-        left = "" if last else f", {_duration((self._total - self._done) / rate)} left"
-        return (
-            f"{self._name}: {self._done} of {self._total} clips encoded, {rate:.1f} a second{left}."
-        )
+        line = f"{self._name}: {self._done} of {self._total} clips encoded, {rate:.1f} a second"
+        if self._elsewhere:
+            line += f", {self._elsewhere} by other workers"
+        if not last:
+            line += f", {_duration((self._total - self._done) / rate)} left"
+        return line + "."
 
 
 def _duration(seconds: float) -> str:
