@@ -1,0 +1,113 @@
+"""Real server processes for tests."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import httpx
+
+ROOT = Path(__file__).resolve().parents[2]
+_LISTENING = re.compile(r"Listening on (http://\S+?)\.$")
+_START_S = 60.0
+
+
+class ServerProcess:
+    """A running ``run_server.py`` and what it has logged so far."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self.lines: list[str] = []
+        self._news = threading.Condition()
+        assert process.stderr is not None
+        self._reader = threading.Thread(target=self._read, args=(process.stderr,))
+        self._reader.start()
+
+    def _read(self, stream: IO[str]) -> None:
+        with stream:
+            for line in stream:
+                with self._news:
+                    self.lines.append(line.rstrip("\n"))
+                    self._news.notify_all()
+
+    def kill(self) -> None:
+        """End it at once, if it has not ended."""
+        self.process.kill()
+        self.process.wait()
+        self._reader.join()
+
+    @property
+    def log(self) -> str:
+        """Everything logged so far."""
+        return "\n".join(self.lines)
+
+    def wait_for_line(self, wanted: Callable[[str], bool]) -> str:
+        """The first line that is wanted, whether it has come already or comes yet."""
+        deadline = time.monotonic() + _START_S
+        with self._news:
+            while True:
+                for line in self.lines:
+                    if wanted(line):
+                        return line
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    raise AssertionError(f"the line never came:\n{self.log}")
+                self._news.wait(0.2)
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        line = self.wait_for_line(lambda line: _LISTENING.search(line) is not None)
+        match = _LISTENING.search(line)
+        assert match is not None
+        return match[1]
+
+    def wait_until_ready(self) -> None:
+        """Until the log says so."""
+        self.wait_for_line(lambda line: "Ready after" in line)
+
+    def stop(self) -> int:
+        """Ask it to stop; the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(30)
+        self._reader.join()
+        return code
+
+
+def clean_environment(extra: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment without settings of the server, and with ``extra``."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AUDIO_SCORE")}
+    return {**kept, "HF_HUB_OFFLINE": "1", **extra}
+
+
+@contextmanager
+def running(*flags: str, **variables: str) -> Iterator[ServerProcess]:
+    """A server with these flags and variables; killed at the end if it still runs."""
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "run_server.py"), "--port", "0", *flags],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=clean_environment(variables),
+    )
+    server = ServerProcess(process)
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+def post(
+    url: str, recording: Path | bytes, uid: str, cid: str, model: str | None = None
+) -> httpx.Response:
+    """POST a recording to ``/score``."""
+    content = recording if isinstance(recording, bytes) else recording.read_bytes()
+    data = {"uid": uid, "cid": cid} | ({"model": model} if model else {})
+    return httpx.post(f"{url}/score", data=data, files={"audio": content}, timeout=60)

@@ -1,0 +1,86 @@
+"""Addresses that tell about the server."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import httpx
+import pytest
+
+from audio_score_server import __version__
+from tests.process.server import ROOT, ServerProcess, running
+
+CLIPS = sorted(path.stem for path in (ROOT / "video_clip").glob("*.mov"))
+
+
+def test_live_and_ready(demo: ServerProcess) -> None:
+    assert httpx.get(f"{demo.url}/health/live").json() == {"status": "alive"}
+    answer = httpx.get(f"{demo.url}/health/ready")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ready"})
+
+
+def test_alive_but_not_ready_while_loading(tmp_path: Path) -> None:
+    config = tmp_path / "config.json"
+    config.write_text('{"models": [{"key": "slow", "type": "fake", "batch_ms": 1500}]}')
+    shutil.copytree(ROOT / "video_clip", tmp_path / "video_clip")
+    with running("--config", str(config)) as server:
+        assert httpx.get(f"{server.url}/health/live").status_code == 200
+        early = httpx.get(f"{server.url}/health/ready")
+        refused = httpx.post(
+            f"{server.url}/score", data={"uid": "u", "cid": "c"}, files={"audio": b"x"}
+        )
+        server.wait_until_ready()
+        late = httpx.get(f"{server.url}/health/ready")
+
+    assert (early.status_code, late.status_code) == (503, 200)
+    assert refused.status_code == 503
+    assert "starting" in refused.json()["detail"]
+    assert int(refused.headers["Retry-After"]) >= 1
+
+
+def test_health_tells_models_clips_versions_uptime(demo: ServerProcess) -> None:
+    health = httpx.get(f"{demo.url}/health").json()
+    assert health["status"] == "ready"
+    assert [model["key"] for model in health["models"]] == ["phones"]
+    assert health["clips"] == len(CLIPS)
+    assert health["versions"]["audio-score-server"] == __version__
+    assert health["uptime_s"] > 0
+
+
+def test_models_and_clips_are_listed(demo: ServerProcess) -> None:
+    (model,) = httpx.get(f"{demo.url}/models").json()
+    assert (model["key"], model["default"]) == ("phones", True)
+    clips = httpx.get(f"{demo.url}/clips").json()
+    assert [f"{clip['uid']}_{clip['cid']}" for clip in clips] == CLIPS
+    assert all(clip["text"] for clip in clips)
+    some = httpx.get(f"{demo.url}/clips", params={"uid": "RiverTales-s01e01"}).json()
+    assert {clip["uid"] for clip in some} == {"RiverTales-s01e01"}
+
+
+def test_the_api_description_has_examples_and_every_error(demo: ServerProcess) -> None:
+    document = httpx.get(f"{demo.url}/openapi.json").json()
+    operation = document["paths"]["/score"]["post"]
+    assert set(operation["responses"]) == {"200", "400", "404", "413", "422", "500", "503"}
+    properties = document["components"]["schemas"]["ScoreAnswer"]["properties"]
+    assert all("examples" in field for field in properties.values())
+
+
+@pytest.mark.browser
+def test_the_documentation_page_works_without_a_network(
+    demo: ServerProcess, tmp_path: Path
+) -> None:
+    browser = shutil.which("chromium")
+    if browser is None:
+        pytest.skip("chromium is not installed")
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    flags += ["--disable-component-update", "--disable-sync", "--no-first-run", "--disable-quic"]
+    profile = f"--user-data-dir={tmp_path}"
+    command = [browser, *flags, profile, "--virtual-time-budget=10000", "--dump-dom"]
+    page = subprocess.run(
+        [*command, f"{demo.url}/docs"], capture_output=True, text=True, check=True, timeout=60
+    ).stdout
+    assert "/health/ready" in page
+    assert "Score a recording" in page
+    assert "cdn" not in httpx.get(f"{demo.url}/docs").text
