@@ -14,7 +14,7 @@ from audio_score_server.errors import SettingsError
 from audio_score_server.logs import configure_logs
 from audio_score_server.settings import Settings, load_settings
 
-_FLAGS: Final = {
+FLAGS: Final = {
     "--host": "server_host",
     "--port": "server_port",
     "--socket": "server_socket",
@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=__version__)
     parser.add_argument("--config", help="Settings file (config.json).")
-    for flag, name in _FLAGS.items():
+    for flag, name in FLAGS.items():
         description = (Settings.model_fields[name].description or "").replace("`", "")
         parser.add_argument(flag, dest=name, help=description.replace("%", "%%"))
     return parser

@@ -43,21 +43,22 @@ install_requirements() {
   echo "$wanted" >"$stamp"
 }
 
-# install_system PACKAGE ...: Debian packages that are missing, through apt where it may.
+# install_system PACKAGE ...: Debian packages whose programs, of the same name, are missing; through
+# apt where this user may. Fails, naming the packages, where it cannot.
 install_system() {
-  local missing=() package
+  local missing=() package as_root=()
   for package in "$@"; do
-    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+    command -v "$package" >/dev/null || missing+=("$package")
   done
   [ ${#missing[@]} -eq 0 ] && return
-  local as_root=()
+  local remedy="These programs are missing; install them, on Debian: sudo apt-get install ${missing[*]}"
+  command -v apt-get >/dev/null || { say "$remedy"; return 1; }
   if [ "$(id -u)" -ne 0 ]; then
-    sudo -n true 2>/dev/null ||
-      fail "These packages are missing and need root: sudo apt-get install ${missing[*]}"
+    sudo -n true 2>/dev/null || { say "$remedy"; return 1; }
     as_root=(sudo -n)
   fi
-  command -v apt-get >/dev/null || fail "Please install: ${missing[*]}"
   say "Installing system packages: ${missing[*]}"
-  "${as_root[@]}" apt-get update -qq >&2
-  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${missing[@]}" >&2
+  "${as_root[@]}" apt-get update -qq >&2 &&
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${missing[@]}" >&2 ||
+    { say "$remedy"; return 1; }
 }

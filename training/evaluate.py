@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -23,7 +24,7 @@ from rapidfuzz.distance import Levenshtein
 from tqdm import tqdm
 
 from audio_score_server.audio.decode import DecodeLimits, decode
-from audio_score_server.domain import Encoding, Reference, Utterance
+from audio_score_server.domain import Encoding, Reference, Transcript, Utterance
 from audio_score_server.runners.phones.frontend import SAMPLING_RATE
 from audio_score_server.runners.phones.lexicon import pronounce
 from audio_score_server.runners.phones.runner import PhonesRunner
@@ -96,30 +97,34 @@ def evaluate(readings: list[Reading]) -> tuple[Trials, float]:
     right: list[tuple[float, float, float]] = []
     wrong: list[tuple[float, float, float]] = []
     for recording in tqdm([r for r in readings if r.reader != first], desc="recordings"):
-        for clip, reference in zip(clips, references, strict=True):
-            result = score(reference, _encode(runner, recording, reference))
+        encodings = _encode(runner, recording, [reference.transcript for reference in references])
+        for clip, reference, encoding in zip(clips, references, encodings, strict=True):
+            result = score(reference, encoding)
             kind = right if clip.sentence == recording.sentence else wrong
             kind.append((result.audio, result.text, result.total))
     return Trials(np.array(right), np.array(wrong)), _error_rate(runner, readings)
 
 
 def _reference(runner: PhonesRunner, clip: Reading) -> Reference:
-    encoding = _encode(runner, clip, None)
+    (encoding,) = _encode(runner, clip, [None])
     return Reference(encoding.features, runner.expected(clip.text) or encoding.transcript)
 
 
-def _encode(runner: PhonesRunner, reading: Reading, reference: Reference | None) -> Encoding:
+def _encode(
+    runner: PhonesRunner, reading: Reading, expected: Sequence[Transcript | None]
+) -> list[Encoding]:
+    """A recording's encodings as performances of each of the texts expected."""
     waveform = decode(reading.path.read_bytes(), _LIMITS)
-    expected = reference.transcript if reference else None
-    (encoding,) = runner.run([Utterance(runner.prepare(waveform), waveform.seconds, expected)])
-    return encoding
+    features = runner.prepare(waveform)
+    return runner.run([Utterance(features, waveform.seconds, text) for text in expected])
 
 
 def _error_rate(runner: PhonesRunner, readings: list[Reading]) -> float:
     edits = said = 0
     for reading in readings:
         truth = [phone for word in pronounce(reading.text) for phone in word.phones]
-        edits += Levenshtein.distance(_encode(runner, reading, None).transcript.text.split(), truth)
+        (encoding,) = _encode(runner, reading, [None])
+        edits += Levenshtein.distance(encoding.transcript.text.split(), truth)
         said += len(truth)
     return edits / said
 

@@ -82,5 +82,5 @@ def test_the_documentation_page_works_without_a_network(
         [*command, f"{demo.url}/docs"], capture_output=True, text=True, check=True, timeout=60
     ).stdout
     assert "/health/ready" in page
-    assert "Score a recording" in page
+    assert "Post Score" in page
     assert "cdn" not in httpx.get(f"{demo.url}/docs").text

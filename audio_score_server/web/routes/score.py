@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, File, Form, UploadFile
 
@@ -11,6 +11,8 @@ from audio_score_server.web.errors import SCORE_ERRORS
 from audio_score_server.web.schemas import ScoreAnswer
 
 router = APIRouter(tags=["score"])
+_DIGITS: Final = 6
+"""More would differ between processors."""
 
 
 @router.post("/score", responses=SCORE_ERRORS)
@@ -28,7 +30,7 @@ async def post_score(
     key, score = await service.score(uid, cid, model or None, await audio.read())
     return ScoreAnswer(
         model=key,
-        sim_score=score.total,
-        audio_sim_score=score.audio,
-        text_sim_score=score.text,
+        sim_score=round(score.total, _DIGITS),
+        audio_sim_score=round(score.audio, _DIGITS),
+        text_sim_score=round(score.text, _DIGITS),
     )

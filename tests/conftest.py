@@ -1,4 +1,4 @@
-"""One demo server for all tests that only ask."""
+"""Fixtures of every kind of test."""
 
 from __future__ import annotations
 

@@ -1,0 +1,161 @@
+"""What every runner promises, whatever it is inside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+
+from audio_score_server.audio.decode import DecodeLimits, decode
+from audio_score_server.domain import Encoding, Transcript, Utterance, Waveform
+from audio_score_server.runners.protocol import Runner
+from audio_score_server.runners.registry import load_runner
+from audio_score_server.scoring.text import units
+from audio_score_server.settings import FakeSettings, ModelSettings, PhonesSettings, Settings
+from tests.process.server import ROOT
+
+MODELS: dict[str, ModelSettings] = {
+    "fake": FakeSettings(key="fake", type="fake"),
+    "phones": PhonesSettings(key="phones", type="phones"),
+}
+RATE = 16_000
+LINE = "The little boat drifts slowly toward the morning sun."
+Load = Callable[[], Runner[Any]]
+
+
+@pytest.fixture(scope="module", params=list(MODELS))
+def load(request: pytest.FixtureRequest) -> Load:
+    """Loads the runner under test."""
+    model = MODELS[request.param]
+    return lambda: load_runner(model, Settings(models=(model,), device="cpu"))
+
+
+@pytest.fixture(scope="module")
+def runner(load: Load) -> Runner[Any]:
+    """The runner under test."""
+    return load()
+
+
+@pytest.fixture(scope="module")
+def waveforms() -> list[Waveform]:
+    """Speech of several lengths, silence, noise, and one blip."""
+    limits = DecodeLimits(RATE, 0.1, 60)
+    paths = sorted((ROOT / "audio_clip").glob("RiverTales*part0[12]*"))[:4]
+    noise = np.random.default_rng(0).standard_normal(RATE).astype(np.float32) * 0.1
+    return [
+        *(decode(path.read_bytes(), limits) for path in paths),
+        Waveform(np.zeros(2 * RATE, np.float32), RATE),
+        Waveform(noise, RATE),
+        Waveform(noise[: RATE // 5], RATE),
+    ]
+
+
+def _utterances(
+    runner: Runner[Any], waveforms: list[Waveform], expected: Transcript | None = None
+) -> list[Utterance[Any]]:
+    return [Utterance(runner.prepare(w), w.seconds, expected) for w in waveforms]
+
+
+def _alike(left: Encoding, right: Encoding) -> bool:
+    evidence = (left.evidence is None) == (right.evidence is None)
+    if left.evidence is not None and right.evidence is not None:
+        evidence = np.allclose(left.evidence, right.evidence, atol=1e-4)
+    return (
+        evidence
+        and left.transcript == right.transcript
+        and np.allclose(left.features.frames, right.features.frames, atol=1e-4)
+        and np.array_equal(left.features.speech, right.features.speech)
+    )
+
+
+def test_one_encoding_for_each_utterance_in_order(
+    runner: Runner[Any], waveforms: list[Waveform]
+) -> None:
+    utterances = _utterances(runner, waveforms)
+    together = runner.run(utterances)
+    backwards = runner.run(utterances[::-1])
+    assert len(together) == len(waveforms)
+    assert all(_alike(*pair) for pair in zip(together, backwards[::-1], strict=True))
+
+
+def test_a_recordings_encoding_does_not_depend_on_its_batch(
+    runner: Runner[Any], waveforms: list[Waveform]
+) -> None:
+    utterances = _utterances(runner, waveforms, runner.expected(LINE))
+    together = runner.run(utterances)
+    alone = [runner.run([utterance])[0] for utterance in utterances]
+    assert all(_alike(*pair) for pair in zip(together, alone, strict=True))
+
+
+def test_features_are_frames_of_the_recording_alone(
+    runner: Runner[Any], waveforms: list[Waveform]
+) -> None:
+    for waveform, encoding in zip(
+        waveforms, runner.run(_utterances(runner, waveforms)), strict=True
+    ):
+        features = encoding.features
+        assert features.frames.dtype == np.float32
+        assert features.speech.dtype == np.bool_
+        assert features.frames.shape[0] == features.speech.shape[0]
+        assert np.isfinite(features.frames).all()
+        assert len(features.frames) == pytest.approx(
+            waveform.seconds * features.frame_rate_hz, abs=1.5
+        )
+
+
+def test_silence_has_no_speech_and_no_transcript(runner: Runner[Any]) -> None:
+    silence = Waveform(np.zeros(3 * RATE, np.float32), RATE)
+    (encoding,) = runner.run(_utterances(runner, [silence]))
+    assert not encoding.features.speech.any()
+    assert encoding.transcript.text == ""
+
+
+def test_evidence_is_a_share_for_each_expected_unit(
+    runner: Runner[Any], waveforms: list[Waveform]
+) -> None:
+    expected = runner.expected(LINE)
+    assert expected is not None
+    for encoding in runner.run(_utterances(runner, waveforms, expected)):
+        assert encoding.transcript.unit == expected.unit
+        if encoding.evidence is not None:
+            assert len(encoding.evidence) == len(units(expected))
+            assert ((encoding.evidence >= 0) & (encoding.evidence <= 1)).all()
+
+
+def test_nothing_expected_leaves_no_evidence(
+    runner: Runner[Any], waveforms: list[Waveform]
+) -> None:
+    assert all(e.evidence is None for e in runner.run(_utterances(runner, waveforms)))
+
+
+def test_prepare_may_be_called_from_several_threads(
+    runner: Runner[Any], waveforms: list[Waveform]
+) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        prepared = list(pool.map(runner.prepare, waveforms * 4))
+    again = [runner.prepare(waveform) for waveform in waveforms] * 4
+    assert all(np.array_equal(*pair) for pair in zip(prepared, again, strict=True))
+
+
+def test_the_fingerprint_belongs_to_the_model_not_to_the_instance(
+    runner: Runner[Any], load: Load
+) -> None:
+    other = load()
+    assert other.fingerprint == runner.fingerprint
+    other.close()
+
+
+def test_fingerprints_differ_between_models() -> None:
+    fingerprints = {
+        load_runner(model, Settings(models=(model,), device="cpu")).fingerprint
+        for model in MODELS.values()
+    }
+    assert len(fingerprints) == len(MODELS)
+
+
+def test_warm_up_and_device(runner: Runner[Any]) -> None:
+    runner.warm_up()
+    assert runner.device == "cpu"
