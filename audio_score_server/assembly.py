@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
+
+import torch
 
 from audio_score_server.audio.decode import DecodeLimits
 from audio_score_server.batching import Batcher, BatchLimits
@@ -27,8 +30,12 @@ _LOG = logging.getLogger(__name__)
 
 def build_service(settings: Settings) -> ScoreService:
     """A service that will load what the settings name."""
+    threads = settings.cpu_threads or len(os.sched_getaffinity(0))
+    # Half of the threads for the model: the pool decodes meanwhile, and threads that wait for each
+    # other inside one small operation cost more than they bring.
+    torch.set_num_threads(max(1, threads // 2))
     # Two batches' worth of clips: while one is on the device the next one is decoded.
-    return ScoreService(partial(_load, settings), 2 * settings.max_batch_size)
+    return ScoreService(partial(_load, settings), threads, 2 * settings.max_batch_size)
 
 
 async def _load(settings: Settings, pool: ThreadPoolExecutor) -> Parts:
@@ -60,7 +67,7 @@ def _load_runners(settings: Settings) -> dict[str, Runner[Any]]:
 
 
 def _load_runner(model: ModelSettings, settings: Settings) -> Runner[Any] | None:
-    if model.only_on == "cuda" and not _has_cuda():
+    if model.only_on == "cuda" and not torch.cuda.is_available():
         _LOG.info("Model %s is left out: it is for machines with CUDA only.", model.key)
         return None
     started = time.monotonic()
@@ -74,13 +81,6 @@ def _load_runner(model: ModelSettings, settings: Settings) -> Runner[Any] | None
         "Model %s loaded on %s in %.1f s.", model.key, runner.device, time.monotonic() - started
     )
     return runner
-
-
-def _has_cuda() -> bool:
-    # torch takes a second to import; the fake runner does without.
-    import torch
-
-    return torch.cuda.is_available()
 
 
 def _pipeline(

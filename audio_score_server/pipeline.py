@@ -52,7 +52,7 @@ class Pipeline:
     async def start(self, library: Library, concurrency: int) -> None:
         """Warm the model up and complete its cache."""
         texts = [clip.text for clip in library.clips() if clip.text]
-        objection = self.runner.objection(texts)
+        objection = await self._in_pool(self.runner.objection, texts)
         if objection:
             _LOG.warning("Model %s: %s.", self.key, objection)
         await asyncio.to_thread(self.runner.warm_up)

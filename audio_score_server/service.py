@@ -31,12 +31,21 @@ class ScoreService:
     """Scores recordings against the clips of a library."""
 
     def __init__(
-        self, load: Callable[[ThreadPoolExecutor], Awaitable[Parts]], concurrency: int
+        self,
+        load: Callable[[ThreadPoolExecutor], Awaitable[Parts]],
+        cpu_threads: int,
+        concurrency: int,
     ) -> None:
-        """``load`` brings models and clips; ``concurrency`` clips are encoded at once at start."""
+        """Make a service that has yet to start.
+
+        Args:
+            load: brings models and clips, given the pool for CPU work.
+            cpu_threads: threads of that pool.
+            concurrency: clips that are encoded at once at start.
+        """
         self._load = load
         self._concurrency = concurrency
-        self._pool = ThreadPoolExecutor(thread_name_prefix="cpu")
+        self._pool = ThreadPoolExecutor(cpu_threads, thread_name_prefix="cpu")
         self._parts = Parts(Library([]), ())
         self._started = time.monotonic()
         self.state: State = "starting"

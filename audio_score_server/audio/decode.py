@@ -14,10 +14,10 @@ from typing import Final
 import av
 import av.error
 import numpy as np
-from av.container import InputContainer
+from av import AudioFrame
 
 from audio_score_server.audio.fallback import decode_with_pydub
-from audio_score_server.audio.resample import resample
+from audio_score_server.audio.resample import SAMPLING_RATES, resample
 from audio_score_server.domain import FloatArray, Waveform
 from audio_score_server.errors import EmptyAudio, TooLongAudio, TooShortAudio, UndecodableAudio
 
@@ -28,7 +28,10 @@ _FORMATS: Final = (
 """Containers that hold their own sound. Playlists are left out: an uploaded one could make FFmpeg
 open files and addresses of the server."""
 _OPTIONS: Final = {"format_whitelist": _FORMATS, "protocol_whitelist": "none"}
-_SAMPLING_RATES: Final = range(4_000, 384_001)
+_WAV_OPTIONS: Final = {"probesize": "32768"}
+"""FFmpeg reads on and on into a WAV file, looking for what its header has told long before."""
+_BLOCK_VALUES: Final = 2**20
+"""Values of all channels that are held before they are mixed to one."""
 _LARGEST_SAMPLE: Final = 8.0
 """Decoders of lossy formats overshoot full scale a little; nothing sane overshoots it so far."""
 
@@ -71,51 +74,71 @@ def decode(data: bytes, limits: DecodeLimits) -> Waveform:
 
 
 def _decode_with_pyav(data: bytes, limits: DecodeLimits) -> Waveform:
-    with av.open(io.BytesIO(data), "r", options=dict(_OPTIONS)) as container:
+    options = _OPTIONS | _WAV_OPTIONS if data.startswith(b"RIFF") else _OPTIONS
+    with av.open(io.BytesIO(data), "r", options=options) as container:
         if not container.streams.audio:
             raise UndecodableAudio("the file holds no audio track")
-        return _collect(_mono_blocks(container), limits.max_seconds)
+        frames = _admissible(container.decode(audio=0), limits.max_seconds)
+        return _joined([_mono(block) for block in _blocks(frames)])
 
 
-def _mono_blocks(container: InputContainer) -> Iterator[Waveform]:
-    """Decoded blocks in order, mixed to mono, each at the rate its frame states."""
-    mixer, layout = None, None
-    for frame in container.decode(audio=0):
-        if frame.sample_rate not in _SAMPLING_RATES:
-            raise UndecodableAudio(f"the file claims a sampling rate of {frame.sample_rate} Hz")
-        if (frame.format.name, frame.layout.name, frame.sample_rate) != layout:
-            layout = (frame.format.name, frame.layout.name, frame.sample_rate)
-            mixer = av.AudioResampler(format="flt", layout="mono", rate=frame.sample_rate)
-        assert mixer is not None
-        for mono in mixer.resample(frame):
-            samples = mono.to_ndarray().reshape(-1).astype(np.float32, copy=False)
-            yield Waveform(samples, frame.sample_rate)
+def _admissible(frames: Iterator[AudioFrame], max_seconds: float) -> Iterator[AudioFrame]:
+    """The frames one by one; a truncated file ends where the damage begins.
 
-
-def _collect(blocks: Iterator[Waveform], max_seconds: float) -> Waveform:
-    """Join blocks; a truncated file keeps what came before the damage."""
-    pieces: list[Waveform] = []
+    Raises:
+        TooLongAudio: as soon as the frames so far go past the limit.
+        UndecodableAudio: there are none, or they claim an absurd sampling rate.
+    """
     seconds = 0.0
     try:
-        for block in blocks:
-            seconds += block.seconds
+        for frame in frames:
+            if frame.sample_rate not in SAMPLING_RATES:
+                raise UndecodableAudio(f"the file claims a sampling rate of {frame.sample_rate} Hz")
+            seconds += frame.samples / frame.sample_rate
             if seconds > max_seconds:
                 raise too_long(max_seconds)
-            pieces.append(block)
+            yield frame
     except av.error.FFmpegError:
-        if not pieces:
+        if not seconds:
             raise
-    if not pieces:
+    if not seconds:
         raise UndecodableAudio("its audio track holds no sound")
-    return _joined(pieces)
+
+
+def _blocks(frames: Iterator[AudioFrame]) -> Iterator[list[AudioFrame]]:
+    """Frames of one layout together, as many as are worth mixing at once."""
+    block: list[AudioFrame] = []
+    values = 0
+    for frame in frames:
+        if block and (values >= _BLOCK_VALUES or _layout(frame) != _layout(block[0])):
+            yield block
+            block, values = [], 0
+        block.append(frame)
+        values += frame.samples * frame.layout.nb_channels
+    yield block
 
 
 def _joined(pieces: list[Waveform]) -> Waveform:
+    """One waveform; streams may change their rate on the way."""
     rate = pieces[0].sampling_rate
-    same_rate = [
-        piece if piece.sampling_rate == rate else resample(piece, rate) for piece in pieces
-    ]
-    return Waveform(np.concatenate([piece.samples for piece in same_rate]), rate)
+    return Waveform(np.concatenate([resample(piece, rate).samples for piece in pieces]), rate)
+
+
+def _layout(frame: AudioFrame) -> tuple[str, int, int]:
+    return frame.format.name, frame.layout.nb_channels, frame.sample_rate
+
+
+def _mono(frames: list[AudioFrame]) -> Waveform:
+    """Frames of one layout, joined and averaged over their channels."""
+    sound = np.concatenate([frame.to_ndarray() for frame in frames], axis=1)
+    if not frames[0].format.is_planar:
+        sound = sound.reshape(-1, frames[0].layout.nb_channels).T
+    mono = sound.mean(axis=0, dtype=np.float32)
+    if sound.dtype == np.uint8:
+        mono -= 128
+    if sound.dtype.kind in "iu":
+        mono /= 2.0 ** (8 * sound.dtype.itemsize - 1)
+    return Waveform(mono, frames[0].sample_rate)
 
 
 def _checked(waveform: Waveform, limits: DecodeLimits) -> Waveform:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import io
 import warnings
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from audio_score_server.audio.resample import SAMPLING_RATES
 from audio_score_server.domain import Waveform
 from audio_score_server.errors import UndecodableAudio
+
+if TYPE_CHECKING:
+    from pydub import AudioSegment
 
 _FORMAT_OF_MAGIC: Final = (
     (0, b"RIFF", "wav"),
@@ -52,12 +56,11 @@ def decode_with_pydub(data: bytes, max_seconds: float, refusal: Exception) -> Wa
     return _waveform(segment.set_channels(1).set_sample_width(4), refusal)
 
 
-def _waveform(segment: object, refusal: Exception) -> Waveform:
-    samples = np.array(segment.get_array_of_samples(), dtype=np.float32) / np.float32(2**31)  # type: ignore[attr-defined]
-    rate = segment.frame_rate  # type: ignore[attr-defined]
-    if not len(samples) or not 4_000 <= rate <= 384_000:
+def _waveform(segment: AudioSegment, refusal: Exception) -> Waveform:
+    samples = np.array(segment.get_array_of_samples(), np.float32) / np.float32(2**31)
+    if not len(samples) or segment.frame_rate not in SAMPLING_RATES:
         raise _undecodable(refusal)
-    return Waveform(samples, rate)
+    return Waveform(samples, segment.frame_rate)
 
 
 def _format_of(data: bytes) -> str | None:

@@ -13,8 +13,8 @@ from audio_score_server.domain import Encoding, FloatArray, Transcript
 
 _APOSTROPHES: Final = str.maketrans({"\u2019": "'", "\u02bc": "'", "\u2018": "'", "`": "'"})
 _LEAST_EVIDENCE: Final = 1e-30
-_WRONG_LINE_NATS: Final = 5.0
-"""Nats a phone by which a wrong line's likelihood falls short."""
+WORTHLESS_NATS: Final = 5.0
+"""By how much a unit's log evidence falls short when it is not there at all."""
 _WORDS: Final = re.compile(r"\w+(?:'\w+)*")
 
 
@@ -32,7 +32,7 @@ def text_similarity(expected: Transcript, recording: Encoding) -> float:
 
 
 def evidence_similarity(evidence: FloatArray) -> float:
-    """Mean log evidence, placed between certainty (1) and a wrong line's (0).
+    """Mean log evidence, placed between certainty (1) and nothing of the line (0).
 
     With the phone encoder this is the likelihood of the reference's phones against the best free
     path, a phone: it tells right readings from wrong ones better than the edit distance does.
@@ -40,7 +40,7 @@ def evidence_similarity(evidence: FloatArray) -> float:
     if not len(evidence):
         return 0.0
     mean = float(np.log(np.maximum(evidence, _LEAST_EVIDENCE)).mean())
-    return max(0.0, 1.0 + mean / _WRONG_LINE_NATS)
+    return max(0.0, 1.0 + mean / WORTHLESS_NATS)
 
 
 def edit_similarity(expected: Transcript, heard: Transcript) -> float:

@@ -1,30 +1,14 @@
-"""Dynamic time warping, compiled."""
+"""Dynamic time warping."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
-
-import numba
 import numpy as np
 
+from audio_score_server.compiled import compiled
 from audio_score_server.domain import FloatArray
 
-_SIGNATURE: Final = "float32(float32[:, ::1])"
-_Warp = Callable[[FloatArray], float]
 
-
-def _compiled(warp: _Warp) -> _Warp:
-    """Machine code, kept for the next start where the host has a folder to keep it in."""
-    try:
-        compiled: _Warp = numba.njit(_SIGNATURE, cache=True, nogil=True)(warp)
-    except RuntimeError:
-        # Numba's word for a package and a home that are both read-only.
-        compiled = numba.njit(_SIGNATURE, nogil=True)(warp)
-    return compiled
-
-
-@_compiled
+@compiled("float32(float32[:, ::1])")
 def path_mean(similarities: FloatArray) -> float:
     """Mean similarity along the path that makes it best.
 

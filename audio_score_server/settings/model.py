@@ -91,6 +91,9 @@ class Settings(_Frozen):
     device: Device = Field(
         default="auto", description="`auto` (CUDA where there is any), `cpu`, `cuda` or `cuda:N`."
     )
+    cpu_threads: Annotated[int, Field(ge=1, le=1024)] | None = Field(
+        default=None, description="Processor threads to keep busy; one for each core where unset."
+    )
     max_batch_size: Annotated[int, Field(ge=1, le=1024)] = Field(
         default=8, description="Most recordings that go through a model at once."
     )

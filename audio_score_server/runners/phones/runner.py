@@ -21,7 +21,8 @@ from audio_score_server.domain import (
     Waveform,
 )
 from audio_score_server.errors import ModelLoadError
-from audio_score_server.runners.phones.decoding import align, heard_phones
+from audio_score_server.runners.phones.alignment import align
+from audio_score_server.runners.phones.decoding import heard_phones
 from audio_score_server.runners.phones.frontend import SAMPLING_RATE, log_mel
 from audio_score_server.runners.phones.inventory import BLANK
 from audio_score_server.runners.phones.lexicon import look_english, pronounce
@@ -54,9 +55,11 @@ class PhonesRunner:
         """
         weights = _weights()
         self._device = _device(settings.device)
-        self._network = PhoneNetwork()
+        with torch.device("meta"):
+            # No memory and no random numbers for weights that are replaced at once.
+            self._network = PhoneNetwork()
         self._network.load_state_dict(
-            {name: tensor.float() for name, tensor in load(weights).items()}
+            {name: tensor.float() for name, tensor in load(weights).items()}, assign=True
         )
         self._network.eval().to(self._device)
         self.device = str(self._device)
@@ -136,8 +139,4 @@ def _encoding(log_probabilities: torch.Tensor, expected: Transcript | None) -> E
 def _evidence(log_probabilities: torch.Tensor, expected: Transcript | None) -> FloatArray | None:
     if expected is None or not expected.text:
         return None
-    phones = tuple(expected.text.split())
-    aligned = align(log_probabilities, phones)
-    if not aligned:
-        return np.zeros(len(phones), np.float32)
-    return np.array([phone.evidence for phone in aligned], np.float32)
+    return align(log_probabilities, tuple(expected.text.split())).evidence

@@ -1,0 +1,12 @@
+"""Measurements: how fast, how large, and how far from what the machine allows.
+
+    python -m bench.startup     from the command line to a ready server
+    python -m bench.decode      decoding by format, against pydub
+    python -m bench.library     what ten thousand cached clips cost at start
+    python -m bench.scores      scores a second, by stage and over HTTP
+
+Each prints small tables on standard output and its progress on standard error, and tells its
+options with ``--help``. Servers are real processes on free ports of the loopback address, with
+caches in a temporary folder; nothing of the checkout is touched. Run one at a time on an otherwise
+idle machine.
+"""

@@ -1,0 +1,85 @@
+"""Timing, summaries and tables that the measurements share."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import TypeVar
+
+import numpy as np
+from tqdm import tqdm
+
+Item = TypeVar("Item")
+_GAP = "  "
+
+
+def timed(action: Callable[[], object], repeats: int, warm_ups: int = 1) -> list[float]:
+    """Wall-clock seconds of each of ``repeats`` calls, after ``warm_ups`` that do not count."""
+    for _ in range(warm_ups):
+        action()
+    seconds = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        action()
+        seconds.append(time.perf_counter() - started)
+    return seconds
+
+
+def median(values: Collection[float]) -> float:
+    """The middle value."""
+    return statistics.median(values)
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """The value that ``percent`` of the values do not exceed, between neighbours."""
+    return float(np.percentile(values, percent))
+
+
+def cores() -> int:
+    """CPU cores that this process, and what it starts, may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def stay_on_cores(count: int) -> None:
+    """Keep this process, and what it starts, to some of its cores.
+
+    Raises:
+        SystemExit: there are not so many, or the system cannot be told.
+    """
+    if count == cores():
+        return
+    if not hasattr(os, "sched_setaffinity") or count > cores():
+        sys.exit(f"This process has {cores()} cores and cannot be given {count}.")
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
+
+
+def progress(items: Collection[Item], what: str) -> Iterator[Item]:
+    """The items, with a bar on standard error."""
+    yield from tqdm(items, desc=what, file=sys.stderr, leave=False)
+
+
+def ms(seconds: float, digits: int = 2) -> str:
+    """Milliseconds for a table."""
+    return f"{seconds * 1000:.{digits}f}"
+
+
+def show(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table: the first column to the left, the others to the right.
+
+    Args:
+        title: stands above the table.
+        header: one name a column.
+        rows: cells, as many in each row as in the header.
+    """
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    print(f"\n{title}\n")
+    for cells in (header, ["-" * width for width in widths], *rows):
+        first, *others = zip(cells, widths, strict=True)
+        aligned = [first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)]
+        print(_GAP.join(aligned).rstrip())
+    sys.stdout.flush()
