@@ -73,13 +73,11 @@ class Utterance(Generic[InputT]):
 
     Attributes:
         features: input features, of whatever type the runner makes.
-        seconds: duration.
         expected: what a perfect performance says; None while the clip itself is encoded and has
             no transcript of its own.
     """
 
     features: InputT
-    seconds: float
     expected: Transcript | None
 
 

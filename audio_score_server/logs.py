@@ -8,7 +8,7 @@ import logging.config
 from typing import Final
 
 _TEXT: Final = "%(asctime)s %(levelname)-8s %(message)s"
-_QUIET: Final = ("gruut", "numba", "filelock", "asyncio", "httpx", "urllib3", "multipart")
+_QUIET: Final = ("numba", "filelock", "asyncio", "httpx", "urllib3", "python_multipart")
 """Libraries whose debug lines nobody asked for."""
 
 
@@ -43,6 +43,10 @@ def configure_logs(level: str, form: str) -> None:
             "formatters": formatters,
             "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": form}},
             "root": {"handlers": ["stderr"], "level": level.upper()},
-            "loggers": {name: {"level": "WARNING"} for name in _QUIET},
+            "loggers": {
+                **{name: {"level": "WARNING"} for name in _QUIET},
+                # It tells of every currency that it cannot read, with a traceback.
+                "gruut": {"level": "CRITICAL"},
+            },
         }
     )

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, TypeVarTuple
 from audio_score_server.audio.decode import DecodeLimits, decode
 from audio_score_server.batching import Batcher
 from audio_score_server.domain import Encoding, Reference, Score, Transcript, Utterance
-from audio_score_server.errors import AudioScoreError, ReferenceMissing
+from audio_score_server.errors import AudioError, ReferenceMissing
 from audio_score_server.references.build import ReferenceBuilder
 from audio_score_server.references.entry import EntryInvalid
 from audio_score_server.references.library import Clip, Library
@@ -100,7 +100,7 @@ class Pipeline:
             except EntryInvalid as reason:
                 try:
                     return await self._builder.rebuild(clip, reason)
-                except (AudioScoreError, OSError) as error:
+                except (AudioError, OSError) as error:
                     raise _missing(clip, str(error)) from error
 
     async def _encode_clip(self, clip: Clip) -> Reference:
@@ -115,7 +115,7 @@ class Pipeline:
 
     def _utterance(self, data: bytes, expected: Transcript | None) -> Utterance[Any]:
         waveform = decode(data, self._limits)
-        return Utterance(self.runner.prepare(waveform), waveform.seconds, expected)
+        return Utterance(self.runner.prepare(waveform), expected)
 
     async def _in_pool(
         self, function: Callable[[*Arguments], Result], *arguments: *Arguments

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from audio_score_server.domain import Score
-from audio_score_server.errors import NotReady, UnknownModel
+from audio_score_server.errors import NoModelError, NotReady, UnknownModel
 from audio_score_server.pipeline import Pipeline
 from audio_score_server.references.library import Clip, Library
 
@@ -58,8 +58,7 @@ class ScoreService:
         """
         try:
             self._parts = await self._load(self._pool)
-            for pipeline in self._parts.pipelines:
-                await pipeline.start(self._parts.library, self._concurrency)
+            self._parts = Parts(self._parts.library, await self._started_pipelines())
         except BaseException:
             self.state = "failed"
             raise
@@ -70,6 +69,25 @@ class ScoreService:
             ", ".join(pipeline.key for pipeline in self._parts.pipelines),
             len(self._parts.library),
         )
+
+    async def _started_pipelines(self) -> tuple[Pipeline, ...]:
+        """Those that could be started; the others are told and left out like any that fail to load.
+
+        Raises:
+            NoModelError: not one of them.
+        """
+        started = []
+        for pipeline in self._parts.pipelines:
+            try:
+                await pipeline.start(self._parts.library, self._concurrency)
+                started.append(pipeline)
+            except Exception as error:
+                await pipeline.close()
+                _LOG.warning("Model %s is left out: %r.", pipeline.key, error)
+                _LOG.debug("How model %s failed to start:", pipeline.key, exc_info=error)
+        if not started:
+            raise NoModelError("None of the models could be started. The lines above say why.")
+        return tuple(started)
 
     async def close(self) -> None:
         """Stop the models."""

@@ -76,7 +76,7 @@ class Stages:
         return decode(data, self._limits)
 
     def _utterance(self, waveform: Waveform, expected: Any) -> Utterance[Any]:
-        return Utterance(self._runner.prepare(waveform), waveform.seconds, expected)
+        return Utterance(self._runner.prepare(waveform), expected)
 
     def costs(self, repeats: int, what: str) -> Costs:
         """Time every stage on every recording."""

@@ -116,7 +116,7 @@ def _encode(
     """A recording's encodings as performances of each of the texts expected."""
     waveform = decode(reading.path.read_bytes(), _LIMITS)
     features = runner.prepare(waveform)
-    return runner.run([Utterance(features, waveform.seconds, text) for text in expected])
+    return runner.run([Utterance(features, text) for text in expected])
 
 
 def _error_rate(runner: PhonesRunner, readings: list[Reading]) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,10 +17,12 @@ import av.error
 import numpy as np
 from av import AudioFrame
 
-from audio_score_server.audio.fallback import decode_with_pydub
-from audio_score_server.audio.resample import SAMPLING_RATES, resample
-from audio_score_server.domain import FloatArray, Waveform
-from audio_score_server.errors import EmptyAudio, TooLongAudio, TooShortAudio, UndecodableAudio
+from audio_score_server.audio.claims import claims_too_much
+from audio_score_server.audio.fallback import decode_behind
+from audio_score_server.audio.resample import resample
+from audio_score_server.audio.samples import SAMPLING_RATES, finite, too_long, undecodable
+from audio_score_server.domain import Waveform
+from audio_score_server.errors import EmptyAudio, TooShortAudio
 
 _FORMATS: Final = (
     "wav,w64,aiff,caf,au,mp3,aac,flac,ogg,amr,amrnb,amrwb,"
@@ -27,13 +30,29 @@ _FORMATS: Final = (
 )
 """Containers that hold their own sound. Playlists are left out: an uploaded one could make FFmpeg
 open files and addresses of the server."""
-_OPTIONS: Final = {"format_whitelist": _FORMATS, "protocol_whitelist": "none"}
+
+
+def _audio_decoders() -> Iterator[str]:
+    for name in sorted(av.codecs_available):
+        # Some names are those of encoders alone.
+        with suppress(av.codec.codec.UnknownCodecError):
+            if av.Codec(name, "r").type == "audio":
+                yield name
+
+
+_OPTIONS: Final = {
+    "format_whitelist": _FORMATS,
+    "codec_whitelist": ",".join(_audio_decoders()),
+    "protocol_whitelist": "none",
+}
+"""No picture is ever decoded: the cover of a small MP3 can unpack to gigabytes."""
 _WAV_OPTIONS: Final = {"probesize": "32768"}
 """FFmpeg reads on and on into a WAV file, looking for what its header has told long before."""
+_MOST_RATES: Final = 4
+"""Each rate needs a filter of its own, which costs more than the sound."""
 _BLOCK_VALUES: Final = 2**20
 """Values of all channels that are held before they are mixed to one."""
-_LARGEST_SAMPLE: Final = 8.0
-"""Decoders of lossy formats overshoot full scale a little; nothing sane overshoots it so far."""
+_ROUNDING_S: Final = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +85,20 @@ def decode(data: bytes, limits: DecodeLimits) -> Waveform:
     """
     if not data:
         raise EmptyAudio("The recording is empty (0 bytes). Record again and send the whole file.")
+    if claims_too_much(data):
+        raise undecodable("it claims to hold more than it does")
     try:
         waveform = _decode_with_pyav(data, limits)
-    except (av.error.FFmpegError, UndecodableAudio, ValueError, OverflowError) as refusal:
-        waveform = decode_with_pydub(data, limits.max_seconds, refusal)
+    except (av.error.FFmpegError, ValueError, OverflowError) as refusal:
+        waveform = decode_behind(data, limits.max_seconds, refusal)
     return _checked(waveform, limits)
 
 
 def _decode_with_pyav(data: bytes, limits: DecodeLimits) -> Waveform:
     options = _OPTIONS | _WAV_OPTIONS if data.startswith(b"RIFF") else _OPTIONS
-    with av.open(io.BytesIO(data), "r", options=options) as container:
+    with av.open(io.BytesIO(data), "r", options=options, metadata_errors="ignore") as container:
         if not container.streams.audio:
-            raise UndecodableAudio("the file holds no audio track")
+            raise undecodable("it holds no audio track")
         frames = _admissible(container.decode(audio=0), limits.max_seconds)
         return _joined([_mono(block) for block in _blocks(frames)])
 
@@ -87,22 +108,26 @@ def _admissible(frames: Iterator[AudioFrame], max_seconds: float) -> Iterator[Au
 
     Raises:
         TooLongAudio: as soon as the frames so far go past the limit.
-        UndecodableAudio: there are none, or they claim an absurd sampling rate.
+        UndecodableAudio: there are none, or they claim an absurd sampling rate or ever new ones.
     """
     seconds = 0.0
+    rates: set[int] = set()
     try:
         for frame in frames:
             if frame.sample_rate not in SAMPLING_RATES:
-                raise UndecodableAudio(f"the file claims a sampling rate of {frame.sample_rate} Hz")
+                raise undecodable(f"it claims a sampling rate of {frame.sample_rate} Hz")
+            rates.add(frame.sample_rate)
+            if len(rates) > _MOST_RATES:
+                raise undecodable("it changes its sampling rate again and again")
             seconds += frame.samples / frame.sample_rate
-            if seconds > max_seconds:
+            if seconds > max_seconds + _ROUNDING_S:
                 raise too_long(max_seconds)
             yield frame
     except av.error.FFmpegError:
         if not seconds:
             raise
     if not seconds:
-        raise UndecodableAudio("its audio track holds no sound")
+        raise undecodable("its audio track holds no sound")
 
 
 def _blocks(frames: Iterator[AudioFrame]) -> Iterator[list[AudioFrame]]:
@@ -133,6 +158,9 @@ def _mono(frames: list[AudioFrame]) -> Waveform:
     sound = np.concatenate([frame.to_ndarray() for frame in frames], axis=1)
     if not frames[0].format.is_planar:
         sound = sound.reshape(-1, frames[0].layout.nb_channels).T
+    if sound.dtype.kind == "f":
+        # Before anything is added to them, or one bad value would spoil its neighbours.
+        sound = finite(sound)
     mono = sound.mean(axis=0, dtype=np.float32)
     if sound.dtype == np.uint8:
         mono -= 128
@@ -142,26 +170,12 @@ def _mono(frames: list[AudioFrame]) -> Waveform:
 
 
 def _checked(waveform: Waveform, limits: DecodeLimits) -> Waveform:
-    if waveform.seconds > limits.max_seconds:
+    if waveform.seconds > limits.max_seconds + _ROUNDING_S:
         raise too_long(limits.max_seconds)
-    if waveform.seconds < limits.min_seconds:
+    if waveform.seconds < limits.min_seconds - _ROUNDING_S:
         raise TooShortAudio(
             f"The recording is too short: {waveform.seconds:.2f} s of sound, at least "
             f"{limits.min_seconds:g} s are needed."
         )
     resampled = resample(waveform, limits.sampling_rate)
-    return Waveform(_finite(resampled.samples), limits.sampling_rate)
-
-
-def _finite(samples: FloatArray) -> FloatArray:
-    """Float formats can carry infinities and NaN; they become silence, and excess is clipped."""
-    cleaned = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
-    return np.clip(cleaned, -_LARGEST_SAMPLE, _LARGEST_SAMPLE).astype(np.float32, copy=False)
-
-
-def too_long(max_seconds: float) -> TooLongAudio:
-    """The refusal of a recording that goes past the limit."""
-    return TooLongAudio(
-        f"The recording is too long: more than {max_seconds:g} s. Send the one line that the clip "
-        "holds, or raise AUDIO_SCORE_MAX_AUDIO_SECONDS."
-    )
+    return Waveform(finite(resampled.samples), limits.sampling_rate)

@@ -1,78 +1,77 @@
-"""pydub behind PyAV: odd WAV files in process, the rest through the system's ffmpeg."""
+"""Behind PyAV: pydub for odd WAV files, in process; the system's ffmpeg, if any, for the rest."""
 
 from __future__ import annotations
 
-import io
+import shutil
+import subprocess
 import warnings
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 
-from audio_score_server.audio.resample import SAMPLING_RATES
+from audio_score_server.audio.samples import SAMPLING_RATES, undecodable
 from audio_score_server.domain import Waveform
-from audio_score_server.errors import UndecodableAudio
 
-if TYPE_CHECKING:
+with warnings.catch_warnings():
+    # pydub warns where there is no ffmpeg, which is the usual case here.
+    warnings.simplefilter("ignore")
     from pydub import AudioSegment
 
 _FORMAT_OF_MAGIC: Final = (
-    (0, b"RIFF", "wav"),
     (0, b"fLaC", "flac"),
     (0, b"OggS", "ogg"),
     (0, b"#!AMR", "amr"),
     (0, b"\x1aE\xdf\xa3", "matroska"),
     (4, b"ftyp", "mp4"),
 )
-"""Only bytes that begin like a recording go on, with their format named: ffmpeg's own guess could
-take an upload for a playlist and open files and addresses of the server."""
+"""Only bytes that begin like a recording go to ffmpeg, with their format named and every protocol
+but the pipe forbidden: its own guess could take an upload for a playlist or a session description
+and open the server's files and sockets. (pydub's own way to ffmpeg asks ffprobe, which guesses.)"""
+_FFMPEG_S: Final = 20.0
+_FFMPEG_RATE: Final = 48_000
 
 
-def decode_with_pydub(data: bytes, max_seconds: float, refusal: Exception) -> Waveform:
+def decode_behind(data: bytes, max_seconds: float, refusal: Exception) -> Waveform:
     """Decode what PyAV refused.
 
     Args:
         data: the whole file.
-        max_seconds: decoding stops a second after this.
-        refusal: PyAV's reason, told to the caller when pydub cannot either.
+        max_seconds: ffmpeg stops a second after this.
+        refusal: PyAV's reason, told when the others refuse the file too.
 
     Raises:
-        UndecodableAudio: pydub or the system's ffmpeg refuse the file too, or are not there.
+        UndecodableAudio: nobody takes the bytes for a recording.
     """
-    name = _format_of(data)
-    if name is None:
-        raise _undecodable(refusal)
-    with warnings.catch_warnings():
-        # pydub warns at import when there is no ffmpeg, which is the usual case here.
-        warnings.simplefilter("ignore")
-        from pydub import AudioSegment
-
-        try:
-            segment = AudioSegment.from_file(
-                io.BytesIO(data), format=name, duration=max_seconds + 1
-            )
-        except Exception as error:
-            # pydub lets struct, index, JSON and process errors through as they come.
-            raise _undecodable(refusal) from error
-    return _waveform(segment.set_channels(1).set_sample_width(4), refusal)
+    try:
+        waveform = _with_pydub(data) if data[:4] == b"RIFF" else _with_ffmpeg(data, max_seconds)
+    except Exception as error:
+        # pydub lets struct, index, audioop and wave errors through as they come.
+        raise undecodable(_reason(refusal)) from error
+    if waveform is None or not len(waveform.samples):
+        raise undecodable(_reason(refusal))
+    return waveform
 
 
-def _waveform(segment: AudioSegment, refusal: Exception) -> Waveform:
-    samples = np.array(segment.get_array_of_samples(), np.float32) / np.float32(2**31)
-    if not len(samples) or segment.frame_rate not in SAMPLING_RATES:
-        raise _undecodable(refusal)
-    return Waveform(samples, segment.frame_rate)
+def _with_pydub(data: bytes) -> Waveform | None:
+    segment = AudioSegment(data=data)
+    if segment.frame_rate not in SAMPLING_RATES:
+        return None
+    values = segment.set_channels(1).set_sample_width(4).get_array_of_samples()
+    return Waveform(np.array(values, np.float32) / np.float32(2**31), segment.frame_rate)
 
 
-def _format_of(data: bytes) -> str | None:
-    for offset, magic, name in _FORMAT_OF_MAGIC:
-        if data[offset : offset + len(magic)] == magic:
-            return name
-    return None
+def _with_ffmpeg(data: bytes, max_seconds: float) -> Waveform | None:
+    program = shutil.which("ffmpeg")
+    name = next((name for at, magic, name in _FORMAT_OF_MAGIC if data.startswith(magic, at)), None)
+    if program is None or name is None:
+        return None
+    command = [program, "-loglevel", "quiet", "-protocol_whitelist", "pipe", "-f", name]
+    command += ["-i", "pipe:0", "-vn", "-t", f"{max_seconds + 1:g}", "-ac", "1"]
+    command += ["-ar", str(_FFMPEG_RATE), "-f", "f32le", "pipe:1"]
+    result = subprocess.run(command, input=data, capture_output=True, check=True, timeout=_FFMPEG_S)
+    whole = len(result.stdout) // 4 * 4
+    return Waveform(np.frombuffer(result.stdout[:whole], np.float32), _FFMPEG_RATE)
 
 
-def _undecodable(refusal: Exception) -> UndecodableAudio:
-    reason = getattr(refusal, "strerror", None) or str(refusal)
-    return UndecodableAudio(
-        f"The recording cannot be decoded: {reason}. Send a whole audio file, such as WAV, MP3, "
-        "M4A, WebM, Ogg or FLAC."
-    )
+def _reason(refusal: Exception) -> str:
+    return getattr(refusal, "strerror", None) or str(refusal)

@@ -11,8 +11,6 @@ from torchaudio.transforms import Resample
 
 from audio_score_server.domain import Waveform
 
-SAMPLING_RATES: Final = range(4_000, 192_001)
-"""Rates in Hz that sound is recorded at; anything else is a lie or a mistake."""
 _LARGEST_TERM: Final = 1280
 """The filter bank grows with both terms of the ratio of rates. Odd rates, 48,001 Hz say, would ask
 for gigabytes; the nearest ratio of small terms shifts their pitch by less than 0.1 %."""

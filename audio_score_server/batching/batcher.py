@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 from audio_score_server.batching.policy import BatchLimits, wait_left
-from audio_score_server.errors import BatchError
+from audio_score_server.errors import BatchError, NotReady
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
@@ -66,9 +66,10 @@ class Batcher(Generic[ItemT, ResultT]):
 
         Raises:
             BatchError: the run failed for this item; the cause is attached.
+            NotReady: the batcher closes.
         """
         if self._closing or self._loop.done():
-            raise BatchError("the batcher is closed")
+            raise NotReady("The server is stopping.")
         pending: _Pending[ItemT, ResultT] = _Pending(item)
         self._pending.append(pending)
         self._changed.set()
@@ -80,7 +81,7 @@ class Batcher(Generic[ItemT, ResultT]):
         self._changed.set()
         await asyncio.gather(self._loop, return_exceptions=True)
         for pending in self._pending:
-            _refuse(pending, BatchError("the server is stopping"))
+            _refuse(pending, NotReady("The server is stopping."))
         await asyncio.to_thread(self._thread.shutdown)
 
     async def _run(self) -> None:
@@ -140,16 +141,27 @@ class Batcher(Generic[ItemT, ResultT]):
             if not pending.answer.done():
                 await self._answer([pending])
 
+    def _run_guarded(self, items: list[ItemT]) -> Sequence[ResultT]:
+        try:
+            return self._run_batch(items)
+        except StopIteration as error:
+            # The one exception that a future does not carry.
+            raise RuntimeError(str(error)) from error
+
     async def _results(self, items: list[ItemT]) -> Sequence[ResultT]:
         loop = asyncio.get_running_loop()
-        results = await loop.run_in_executor(self._thread, self._run_batch, items)
+        results = await loop.run_in_executor(self._thread, self._run_guarded, items)
         if len(results) != len(items):
             raise BatchError(f"the model gave {len(results)} results for {len(items)} recordings")
         return results
 
 
 def _refuse(pending: _Pending[ItemT, ResultT], cause: Exception) -> None:
-    if not pending.answer.done():
-        error = BatchError(f"{type(cause).__name__}: {cause}")
-        error.__cause__ = cause
-        pending.answer.set_exception(error)
+    if pending.answer.done():
+        return
+    if isinstance(cause, NotReady):
+        pending.answer.set_exception(cause)
+        return
+    error = BatchError(f"{type(cause).__name__}: {cause}")
+    error.__cause__ = cause
+    pending.answer.set_exception(error)

@@ -6,11 +6,12 @@ import asyncio
 import logging
 import time
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Final, Literal
 
 from audio_score_server.domain import Reference
-from audio_score_server.errors import AudioScoreError
+from audio_score_server.errors import BatchError
 from audio_score_server.references.entry import EntryInvalid
 from audio_score_server.references.library import Clip, ClipId
 from audio_score_server.references.progress import Progress
@@ -73,24 +74,42 @@ class ReferenceBuilder:
 
     async def _build_if_free(self, clip: Clip) -> Literal["busy", "built", "found"]:
         """Busy while another worker is at the clip, or at one that shares its lock."""
-        with self._store.claim(clip) as mine:
+        async with self._claimed(clip) as mine:
             if not mine:
                 return "busy"
             try:
-                self._store.check(clip)
+                await asyncio.to_thread(self._store.check, clip)
             except EntryInvalid:
                 await self._build(clip)
                 return "built"
             return "found"
 
+    @asynccontextmanager
+    async def _claimed(self, clip: Clip) -> AsyncIterator[bool]:
+        """The store's claim, taken and given back off the event loop."""
+        claim = self._store.claim(clip)
+        mine = await asyncio.to_thread(claim.__enter__)
+        try:
+            yield mine
+        finally:
+            await asyncio.to_thread(claim.__exit__, None, None, None)
+
     async def _build(self, clip: Clip) -> None:
         try:
             reference = await self._encode(clip)
-        except (AudioScoreError, OSError) as error:
-            self.failures[clip.id] = str(error)
-            _LOG.warning("%s: skipped clip %s: %s", self._model, clip.path.name, error)
+        except Exception as error:
+            # Whatever is wrong with one clip, the others must be served.
+            self._leave_out(clip, error)
             return
         await self._keep(clip, reference)
+
+    def _leave_out(self, clip: Clip, error: Exception) -> None:
+        reason = str(error) or type(error).__name__
+        if not isinstance(error, BatchError):
+            # A model that failed once may do better when the clip is asked for.
+            self.failures[clip.id] = reason
+        _LOG.warning("%s: skipped clip %s: %s", self._model, clip.path.name, reason)
+        _LOG.debug("How clip %s failed:", clip.path.name, exc_info=error)
 
     async def _keep(self, clip: Clip, reference: Reference) -> None:
         try:
@@ -109,10 +128,10 @@ class ReferenceBuilder:
         """Encode a clip whose entry was valid at start but no longer is.
 
         Raises:
-            AudioScoreError, OSError: the clip cannot be encoded any more.
+            Exception: whatever keeps the clip from being encoded again.
         """
         _LOG.warning("%s: rebuilding the entry of clip %s: %s.", self._model, clip.id, reason)
-        with self._store.claim(clip) as mine:
+        async with self._claimed(clip) as mine:
             reference = await self._encode(clip)
             if mine:
                 await self._keep(clip, reference)

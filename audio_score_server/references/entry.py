@@ -21,6 +21,7 @@ from audio_score_server.domain import EncoderFeatures, Reference, Transcript
 from audio_score_server.references.library import Clip
 
 _FORMAT: Final = 1
+"""Changes with the layout of entries."""
 MANIFEST: Final = "manifest.json"
 TRANSCRIPT: Final = "transcript.txt"
 FEATURES: Final = "features.safetensors"
@@ -30,10 +31,19 @@ class EntryInvalid(Exception):
     """An entry is missing, stale or damaged; the text says which."""
 
 
-class Manifest(BaseModel):
-    """What an entry was made from, and what belongs to it."""
-
+class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FileStamp(_Frozen):
+    """What a file of an entry must be like."""
+
+    size: int
+    sha256: str
+
+
+class Manifest(_Frozen):
+    """What an entry was made from, and what belongs to it."""
 
     format: int
     runner: str
@@ -43,11 +53,9 @@ class Manifest(BaseModel):
     clip_modified_ns: int
     clip_sha256: str
     text: str | None
-    transcript: str
     unit: Literal["word", "phone"]
     frame_rate_hz: float
-    features_size: int
-    features_sha256: str
+    files: dict[str, FileStamp]
 
 
 def fingerprint_of(path: Path) -> str:
@@ -69,40 +77,58 @@ def write_entry(
         reference: what to keep; features are stored in half precision.
 
     Raises:
-        OSError: the disk is full, say; what was at ``folder`` may be gone, nothing half-written is
-            left there.
+        OSError: the disk is full, say, or the clip has changed meanwhile; what was at ``folder``
+            may be gone, nothing half-written is left there.
     """
-    features = save(
-        {
-            "frames": reference.features.frames.astype(np.float16),
-            "speech": reference.features.speech,
-        }
-    )
-    manifest = Manifest(
-        format=_FORMAT,
-        runner=made_by[0],
-        settings=made_by[1],
-        clip_file=clip.path.name,
-        clip_size=clip.size,
-        clip_modified_ns=clip.modified_ns,
-        clip_sha256=fingerprint_of(clip.path),
-        text=clip.text,
-        transcript=reference.transcript.text,
-        unit=reference.transcript.unit,
-        frame_rate_hz=reference.features.frame_rate_hz,
-        features_size=len(features),
-        features_sha256=hashlib.sha256(features).hexdigest(),
-    )
     fresh = scratch / "new"
     fresh.mkdir(parents=True)
-    _write(fresh / FEATURES, features)
-    _write(fresh / TRANSCRIPT, (reference.transcript.text + "\n").encode())
+    files = _contents(reference)
+    for name, content in files.items():
+        _write(fresh / name, content)
+    manifest = _manifest_of(clip, made_by, reference, files)
     _write(fresh / MANIFEST, manifest.model_dump_json(indent=1).encode())
     folder.parent.mkdir(parents=True, exist_ok=True)
     if folder.exists():
         os.rename(folder, scratch / "old")
     os.rename(fresh, folder)
     shutil.rmtree(scratch)
+
+
+def _contents(reference: Reference) -> dict[str, bytes]:
+    features = {
+        "frames": reference.features.frames.astype(np.float16),
+        "speech": reference.features.speech,
+    }
+    return {
+        FEATURES: save(features),
+        TRANSCRIPT: (reference.transcript.text + "\n").encode(),
+    }
+
+
+def _manifest_of(
+    clip: Clip, made_by: tuple[str, str], reference: Reference, files: dict[str, bytes]
+) -> Manifest:
+    digest = fingerprint_of(clip.path)
+    status = clip.path.stat()
+    if (status.st_size, status.st_mtime_ns) != (clip.size, clip.modified_ns):
+        # The hash could belong to another content than the features.
+        raise OSError("the clip has changed since the server was started")
+    return Manifest(
+        format=_FORMAT,
+        runner=made_by[0],
+        settings=made_by[1],
+        clip_file=clip.path.name,
+        clip_size=clip.size,
+        clip_modified_ns=clip.modified_ns,
+        clip_sha256=digest,
+        text=clip.text,
+        unit=reference.transcript.unit,
+        frame_rate_hz=reference.features.frame_rate_hz,
+        files={
+            name: FileStamp(size=len(content), sha256=hashlib.sha256(content).hexdigest())
+            for name, content in files.items()
+        },
+    )
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -126,9 +152,22 @@ def check_entry(folder: Path, clip: Clip, made_by: tuple[str, str]) -> Manifest:
         raise EntryInvalid("the text beside the clip has changed")
     if not _same_clip(manifest, clip):
         raise EntryInvalid("the clip has changed")
-    if _size(folder / FEATURES) != manifest.features_size:
-        raise EntryInvalid("damaged: its features are missing or cut short")
+    for name in (FEATURES, TRANSCRIPT):
+        if name not in manifest.files or _size(folder / name) != manifest.files[name].size:
+            raise EntryInvalid(f"damaged: {name} is missing or cut short")
     return manifest
+
+
+def refresh_entry(folder: Path, manifest: Manifest, clip: Clip) -> None:
+    """Note the clip's new time in the manifest of a valid entry, so that it is hashed only once.
+
+    Raises:
+        OSError: the cache cannot be written.
+    """
+    fresh = manifest.model_copy(update={"clip_modified_ns": clip.modified_ns})
+    partial = folder / f"{MANIFEST}.{os.getpid()}"
+    _write(partial, fresh.model_dump_json(indent=1).encode())
+    os.replace(partial, folder / MANIFEST)
 
 
 def _same_clip(manifest: Manifest, clip: Clip) -> bool:
@@ -137,7 +176,10 @@ def _same_clip(manifest: Manifest, clip: Clip) -> bool:
         return False
     if manifest.clip_modified_ns == clip.modified_ns:
         return True
-    return manifest.clip_sha256 == fingerprint_of(clip.path)
+    try:
+        return manifest.clip_sha256 == fingerprint_of(clip.path)
+    except OSError:
+        return False
 
 
 def _manifest(folder: Path) -> Manifest:
@@ -163,13 +205,21 @@ def read_entry(folder: Path, clip: Clip, made_by: tuple[str, str]) -> Reference:
         EntryInvalid: as ``check_entry``, or the features are not what the manifest promises.
     """
     manifest = check_entry(folder, clip, made_by)
+    transcript = _verified(folder, TRANSCRIPT, manifest).decode().removesuffix("\n")
     try:
-        content = (folder / FEATURES).read_bytes()
-        if hashlib.sha256(content).hexdigest() != manifest.features_sha256:
-            raise EntryInvalid("damaged: its features have changed")
-        tensors = load(content)
+        tensors = load(_verified(folder, FEATURES, manifest))
         frames = tensors["frames"].astype(np.float32)
         features = EncoderFeatures(frames, tensors["speech"], manifest.frame_rate_hz)
-    except (OSError, SafetensorError, KeyError) as error:
-        raise EntryInvalid("damaged: its features cannot be read") from error
-    return Reference(features, Transcript(manifest.transcript, manifest.unit))
+    except (SafetensorError, KeyError) as error:
+        raise EntryInvalid(f"damaged: {FEATURES} cannot be read") from error
+    return Reference(features, Transcript(transcript, manifest.unit))
+
+
+def _verified(folder: Path, name: str, manifest: Manifest) -> bytes:
+    try:
+        content = (folder / name).read_bytes()
+    except OSError as error:
+        raise EntryInvalid(f"damaged: {name} cannot be read") from error
+    if hashlib.sha256(content).hexdigest() != manifest.files[name].sha256:
+        raise EntryInvalid(f"damaged: {name} has changed")
+    return content

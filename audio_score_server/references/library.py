@@ -114,9 +114,14 @@ def _rank(name: str) -> int:
 
 
 def _clip_id(stem: str) -> ClipId | None:
-    """Ids become folder names in the cache, so neither may be hidden or climb out of it."""
+    """Ids become folder names in the cache, so neither may be hidden or climb out of it.
+
+    They also become JSON, so a name must be text: one in another encoding than the system's is not.
+    """
     uid, _, cid = stem.rpartition("_")
     if not uid or not cid or uid.startswith(".") or cid.startswith("."):
+        return None
+    if any("\ud800" <= letter <= "\udfff" for letter in stem):
         return None
     return ClipId(uid, cid)
 

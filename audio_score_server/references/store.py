@@ -5,14 +5,19 @@ from __future__ import annotations
 import shutil
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from filelock import FileLock, Timeout
 
 from audio_score_server.domain import Reference
-from audio_score_server.references.entry import check_entry, read_entry, write_entry
+from audio_score_server.references.entry import (
+    check_entry,
+    read_entry,
+    refresh_entry,
+    write_entry,
+)
 from audio_score_server.references.library import Clip, ClipId
 from audio_score_server.references.memory import ReferenceMemory
 
@@ -36,7 +41,12 @@ class ReferenceStore:
         Raises:
             EntryInvalid: it must be built.
         """
-        check_entry(self._entry(clip.id), clip, self._made_by)
+        folder = self._entry(clip.id)
+        manifest = check_entry(folder, clip, self._made_by)
+        if manifest.clip_modified_ns != clip.modified_ns:
+            # A cache that cannot be written is as good to read.
+            with suppress(OSError):
+                refresh_entry(folder, manifest, clip)
 
     def remembered(self, clip: Clip) -> Reference | None:
         """The reference if it is in memory."""

@@ -23,7 +23,7 @@ def audio_similarity(reference: EncoderFeatures, recording: EncoderFeatures) -> 
     rows, columns = _directions(reference), _directions(recording)
     if not len(rows) or not len(columns):
         return 0.0
-    return min(1.0, max(0.0, float(path_mean(rows @ columns.T))))
+    return min(1.0, max(0.0, path_mean(rows, columns)))
 
 
 def _directions(features: EncoderFeatures) -> FloatArray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from typing import Final
 
@@ -15,7 +14,6 @@ _APOSTROPHES: Final = str.maketrans({"\u2019": "'", "\u02bc": "'", "\u2018": "'"
 _LEAST_EVIDENCE: Final = 1e-30
 WORTHLESS_NATS: Final = 5.0
 """By how much a unit's log evidence falls short when it is not there at all."""
-_WORDS: Final = re.compile(r"\w+(?:'\w+)*")
 
 
 def text_similarity(expected: Transcript, recording: Encoding) -> float:
@@ -52,5 +50,11 @@ def units(transcript: Transcript) -> list[str]:
     """The words, free of case, punctuation and compatibility forms; or the phones."""
     if transcript.unit == "phone":
         return transcript.text.split()
-    folded = unicodedata.normalize("NFKC", transcript.text).casefold()
-    return _WORDS.findall(folded.translate(_APOSTROPHES))
+    folded = unicodedata.normalize("NFKC", transcript.text).casefold().translate(_APOSTROPHES)
+    spaced = "".join(letter if _is_spoken(letter) else " " for letter in folded)
+    return [word for word in (part.strip("'") for part in spaced.split()) if word]
+
+
+def _is_spoken(character: str) -> bool:
+    """Letters, the marks that many scripts write vowels with, digits, and apostrophes."""
+    return character == "'" or unicodedata.category(character)[0] in "LMN"

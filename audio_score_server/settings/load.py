@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, get_args
@@ -21,6 +22,10 @@ VARIABLES: Final = {
     PREFIX + name.upper(): name for name in Settings.model_fields if name != "models"
 }
 """Environment variable to setting; `AUDIO_SCORE_MODEL_KEY` stands for `AUDIO_SCORE_MODEL_KEYS`."""
+
+_SERVICE_LINK: Final = re.compile(r"_(SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_\w+)$")
+"""Kubernetes tells every pod of every service: one called audio-score makes such variables, and
+``AUDIO_SCORE_SERVER_PORT=tcp://...`` of one called audio-score-server."""
 
 _Origins = dict[str, str]
 
@@ -40,7 +45,13 @@ def load_settings(
             the source, the cause and the nearest right name.
     """
     given_flags = {name: value for name, value in flags.items() if value is not None}
-    given_variables = {name: value for name, value in environment.items() if value.strip()}
+    given_variables = {
+        name: value
+        for name, value in environment.items()
+        if value.strip()
+        and not _SERVICE_LINK.search(name)
+        and not value.startswith(("tcp://", "udp://"))
+    }
     config = Path(
         str(given_flags.pop("config", None) or given_variables.get(CONFIG_VARIABLE, default_config))
     )
@@ -60,12 +71,12 @@ def _let_address_replace_socket(values: dict[str, Any], source: Mapping[str, Any
 
 def _from_file(path: Path) -> tuple[dict[str, Any], _Origins]:
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once_each)
     except FileNotFoundError:
         raise SettingsError(
             f"{path} does not exist. Name the settings file with --config or {CONFIG_VARIABLE}."
         ) from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise SettingsError(f"{path} cannot be read: {error}.") from error
     if not isinstance(values, dict):
         raise SettingsError(f"{path} must hold a JSON object.")
@@ -76,7 +87,16 @@ def _from_file(path: Path) -> tuple[dict[str, Any], _Origins]:
             values[name] = path.absolute().parent / values[name]
     for name in ("video_clip_dir", "cache_dir"):
         values.setdefault(name, path.absolute().parent / Settings.model_fields[name].default)
-    return values, {name: f"{path}: {name}" for name in values}
+    return values, {name: f"{path}: {name}" for name in ("models", *values)}
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """JSON lets the last of two equal keys win without a word."""
+    names = [name for name, _ in pairs]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"{name!r} is given twice")
+    return dict(pairs)
 
 
 def _check_models(models: object, path: Path) -> None:
@@ -89,9 +109,10 @@ def _check_models(models: object, path: Path) -> None:
         if not isinstance(model, dict):
             continue
         where = f"{path}: model {model.get('key', '?')!r}"
-        if "type" in model and model["type"] not in fields_of:
-            _check_names([str(model["type"])], fields_of, f"{where}: unknown type")
-        _check_names(model, fields_of.get(model.get("type"), model), f"{where}: unknown setting")
+        kind = str(model.get("type"))
+        if "type" in model and kind not in fields_of:
+            _check_names([kind], fields_of, f"{where}: unknown type")
+        _check_names(model, fields_of.get(kind, model), f"{where}: unknown setting")
 
 
 def _from_variables(environment: Mapping[str, str]) -> tuple[dict[str, Any], _Origins]:
@@ -137,7 +158,7 @@ def _validated(values: dict[str, Any], origins: _Origins) -> Settings:
 
 def _explained(error: ValidationError, origins: _Origins) -> Iterable[str]:
     for problem in error.errors(include_url=False):
-        name, *inner = (str(part) for part in problem["loc"])
+        name, *inner = [str(part) for part in problem["loc"]] or ["settings"]
         where = ".".join([origins.get(name, name), *inner])
         yield f"{where}: {problem['msg']} (got {problem['input']!r})."
 

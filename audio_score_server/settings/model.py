@@ -7,16 +7,18 @@ environment variable. The descriptions are the text of ``--help`` and of the REA
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 _DEVICE: Final = r"^(auto|cpu|cuda|cuda:\d+)$"
 Device = Annotated[str, Field(pattern=_DEVICE)]
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False
+    )
 
 
 class _ModelSettings(_Frozen):
@@ -109,7 +111,7 @@ class Settings(_Frozen):
     max_upload_bytes: Annotated[int, Field(ge=1_000)] = Field(
         default=20_000_000, description="Largest request body."
     )
-    max_audio_seconds: Annotated[float, Field(gt=0, le=3_600)] = Field(
+    max_audio_seconds: Annotated[float, Field(gt=0, le=600)] = Field(
         default=120.0, description="Longest recording and longest clip."
     )
     min_audio_seconds: Annotated[float, Field(ge=0.05)] = Field(
@@ -137,6 +139,12 @@ class Settings(_Frozen):
             if keys.count(key) > 1:
                 raise ValueError(f"two models have the key {key!r}")
         return models
+
+    @model_validator(mode="after")
+    def _durations_leave_room(self) -> Self:
+        if self.min_audio_seconds > self.max_audio_seconds:
+            raise ValueError("min_audio_seconds must not be above max_audio_seconds")
+        return self
 
     def chosen_models(self) -> tuple[ModelSettings, ...]:
         """The models to load, in the order of ``models``."""

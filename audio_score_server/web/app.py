@@ -25,7 +25,7 @@ _ABOUT = (
     "features, `text_sim_score` transcripts; `sim_score` is their average."
 )
 
-OnFailure = Callable[[], None]
+OnFailure = Callable[[Exception], None]
 
 
 def create_app(
@@ -36,7 +36,7 @@ def create_app(
     Args:
         settings: limits of requests.
         build_service: makes the service when the application starts.
-        on_failure: called when the service cannot start, after the reason was logged.
+        on_failure: called with the reason when the service cannot start, after it was logged.
     """
     # FastAPIOffline brings the documentation's scripts along: the page works without a network.
     app = FastAPIOffline(
@@ -78,7 +78,7 @@ async def _start(service: ScoreService, on_failure: OnFailure) -> None:
         await service.start()
     except AudioScoreError as error:
         _LOG.critical("Cannot start: %s", error)
-        on_failure()
-    except Exception:
+        on_failure(error)
+    except Exception as error:
         _LOG.critical("Cannot start.", exc_info=True)
-        on_failure()
+        on_failure(error)

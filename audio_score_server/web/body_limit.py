@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Final
 
 from fastapi.responses import JSONResponse
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from audio_score_server.errors import TooLargeAudio
@@ -13,6 +15,8 @@ from audio_score_server.web.errors import status_of
 
 _DISCARD_FACTOR: Final = 4
 _DISCARD_S: Final = 10.0
+_SILENCE_S: Final = 30.0
+"""A client that sends nothing for so long, in the middle of its body, has stalled."""
 
 
 class BodyTooLarge(Exception):
@@ -25,10 +29,16 @@ class _CountedBody:
     def __init__(self, receive: Receive, send: Send, max_bytes: int) -> None:
         self._receive, self._send = receive, send
         self._left = max_bytes
+        self._complete = False
         self.too_large = False
 
     async def receive(self) -> Message:
-        message = await self._receive()
+        if self._complete:
+            # What comes after the body is the client's leaving, whenever that is.
+            return await self._receive()
+        async with asyncio.timeout(_SILENCE_S):
+            message = await self._receive()
+        self._complete = not message.get("more_body", False)
         self._left -= len(message.get("body", b""))
         if self._left < 0:
             self.too_large = True
@@ -55,7 +65,11 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if _stated_length(scope) > self._max_bytes:
+        headers = Headers(scope=scope)
+        if _stated_length(headers) > self._max_bytes:
+            # A client that asks before it sends is told before it has sent.
+            if headers.get("expect", "").lower() != "100-continue":
+                await self._discard(receive)
             await self._refuse(scope, receive, send)
             return
         counted = _CountedBody(receive, send, self._max_bytes)
@@ -65,15 +79,10 @@ class BodyLimit:
             # Frameworks that let the error through are as good as those that answer it.
             pass
         if counted.too_large:
+            await self._discard(receive)
             await self._refuse(scope, receive, send)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Read on a little first: a client that is still sending does not look for an answer."""
-        try:
-            async with asyncio.timeout(_DISCARD_S):
-                await self._discard(receive)
-        except TimeoutError:
-            pass
         error = TooLargeAudio(
             f"The upload is too large: at most {self._max_bytes:,} bytes are taken. Send a "
             "compressed format such as MP3 or WebM, or raise AUDIO_SCORE_MAX_UPLOAD_BYTES."
@@ -82,16 +91,17 @@ class BodyLimit:
         await answer(scope, receive, send)
 
     async def _discard(self, receive: Receive) -> None:
+        """Read on a little: a client that is still sending does not look for an answer."""
         discarded = 0
-        while discarded < _DISCARD_FACTOR * self._max_bytes:
-            message = await receive()
-            discarded += len(message.get("body", b""))
-            if message["type"] != "http.request" or not message.get("more_body"):
-                return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_DISCARD_S):
+                while discarded < _DISCARD_FACTOR * self._max_bytes:
+                    message = await receive()
+                    discarded += len(message.get("body", b""))
+                    if not message.get("more_body"):
+                        return
 
 
-def _stated_length(scope: Scope) -> int:
-    for name, value in scope["headers"]:
-        if name == b"content-length" and value.isdigit():
-            return int(value)
-    return 0
+def _stated_length(headers: Headers) -> int:
+    length = headers.get("content-length", "")
+    return int(length) if length.isdecimal() else 0

@@ -62,6 +62,7 @@ def install_error_answers(app: FastAPI) -> None:
     app.add_exception_handler(AudioScoreError, _answer_ours)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_exception_handler(HTTPException, _answer_http)
+    app.add_exception_handler(Exception, _answer_unforeseen)
 
 
 async def _answer_ours(request: Request, error: Exception) -> JSONResponse:
@@ -81,6 +82,11 @@ async def _answer_invalid(request: Request, error: Exception) -> JSONResponse:
     ]
     remedy = "Send uid, cid and audio (a file), and model if you like, as multipart/form-data."
     return JSONResponse({"detail": f"{'; '.join(problems)}. {remedy}"}, 422)
+
+
+async def _answer_unforeseen(request: Request, error: Exception) -> JSONResponse:
+    """Uvicorn logs the traceback."""
+    return JSONResponse({"detail": "The server has a fault; its log says more."}, 500)
 
 
 async def _answer_http(request: Request, error: Exception) -> JSONResponse:

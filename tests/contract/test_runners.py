@@ -56,7 +56,7 @@ def waveforms() -> list[Waveform]:
 def _utterances(
     runner: Runner[Any], waveforms: list[Waveform], expected: Transcript | None = None
 ) -> list[Utterance[Any]]:
-    return [Utterance(runner.prepare(w), w.seconds, expected) for w in waveforms]
+    return [Utterance(runner.prepare(w), expected) for w in waveforms]
 
 
 def _alike(left: Encoding, right: Encoding) -> bool:

@@ -56,7 +56,7 @@ def test_the_flags_are_the_command_lines() -> None:
 
 def _application() -> FastAPI:
     settings = Settings(models=(PhonesSettings(key="phones", type="phones"),))
-    return create_app(settings, build_service, lambda: None)
+    return create_app(settings, build_service, lambda _: None)
 
 
 def test_the_api_table_is_the_applications_addresses() -> None:

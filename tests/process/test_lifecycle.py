@@ -67,7 +67,7 @@ def test_a_taken_port_is_told(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         result = _run("--config", config, "--port", str(port))
-    assert result.returncode == 3
+    assert result.returncode == 1
     assert f"Cannot listen on http://127.0.0.1:{port}" in result.stderr
 
 
@@ -92,7 +92,7 @@ def test_a_killed_servers_socket_is_taken_over_and_a_living_ones_is_not(tmp_path
     with running("--config", config, "--socket", str(path)) as server:
         server.wait_until_ready()
         second = _run("--config", config, "--socket", str(path))
-        assert second.returncode == 3
+        assert second.returncode == 1
         assert "Cannot listen" in second.stderr
         assert _get_over(path, "/health/ready").status_code == 200
         server.process.kill()

@@ -19,8 +19,8 @@ from audio_score_server.runners.phones.inventory import BLANK, phone_indices
 from audio_score_server.scoring.text import WORTHLESS_NATS
 
 _UNEXPECTED_NATS: Final = 2.0
-"""Most that a frame of unexpected sound costs. A phone that nobody expected then costs about as much
-as an expected one that is missing, so that twice the line is worth as much as half of it."""
+"""Most that a frame of unexpected sound costs: an unexpected phone then costs about as much as an
+expected one that is missing, so that twice the line is worth as much as half of it."""
 _SKIPPED: Final = -1
 
 

@@ -40,14 +40,26 @@ class SpokenWord:
 
 def pronounce(text: str) -> tuple[SpokenWord, ...]:
     """The words of a text as an American reads them, in order; nothing for punctuation."""
+    # In capitals every word would be spelt out as an abbreviation.
+    return _read(text.lower() if text.isupper() else text)
+
+
+def _read(text: str) -> tuple[SpokenWord, ...]:
+    """What gruut makes of a text, less what it fails on: numbers of forty digits, say."""
+    try:
+        return _read_at_once(text)
+    except Exception:
+        parts = text.split()
+        return tuple(word for part in parts for word in _read(part)) if len(parts) > 1 else ()
+
+
+def _read_at_once(text: str) -> tuple[SpokenWord, ...]:
     # Imported here: the dictionary costs a second and is needed only for clips not yet cached.
     import gruut
 
-    # In capitals every word would be spelt out as an abbreviation.
-    readable = text.lower() if text.isupper() else text
     return tuple(
         SpokenWord(word.text, tuple(_arpabet(word.phonemes)))
-        for sentence in gruut.sentences(readable, lang=_LANGUAGE)
+        for sentence in gruut.sentences(text, lang=_LANGUAGE)
         for word in sentence
         if word.is_spoken and word.phonemes
     )

@@ -101,7 +101,7 @@ class PhonesRunner:
     def warm_up(self) -> None:
         """Run a second of silence through."""
         features = self.prepare(Waveform(np.zeros(SAMPLING_RATE, np.float32), SAMPLING_RATE))
-        self.run([Utterance(features, 1.0, Transcript("AH", "phone"))])
+        self.run([Utterance(features, Transcript("AH", "phone"))])
 
     def close(self) -> None:
         """Let go of the weights."""

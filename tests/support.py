@@ -1,0 +1,147 @@
+"""Sounds, clips and references that several test files need, made while the tests run."""
+
+from __future__ import annotations
+
+import io
+import struct
+import subprocess
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+import av
+import numpy as np
+import torch
+
+from audio_score_server.domain import EncoderFeatures, FloatArray, Reference, Transcript
+from audio_score_server.references.library import Clip, scan
+from audio_score_server.runners.phones.inventory import BLANK, PHONES, phone_indices
+
+LAYOUTS: Final = {1: "mono", 2: "stereo", 6: "5.1"}
+
+
+def chirp(seconds: float = 1.0, rate: int = 16_000, lowest: float = 200.0) -> FloatArray:
+    """A sweep up to 3 kHz, half of full scale: where it is in time shows in its pitch."""
+    times = np.arange(round(seconds * rate)) / rate
+    slope = (3_000.0 - lowest) / seconds
+    phase = 2 * np.pi * (lowest * times + slope * times**2 / 2)
+    return (0.5 * np.sin(phase)).astype(np.float32)
+
+
+def encoded(
+    samples: FloatArray,
+    container: str = "wav",
+    codec: str = "pcm_s16le",
+    rate: int = 16_000,
+    channels: int = 1,
+    options: Mapping[str, str] | None = None,
+) -> bytes:
+    """A file with the same samples in every channel."""
+    blocks = (samples[start : start + 4_096] for start in range(0, len(samples), 4_096))
+    return encoded_blocks(blocks, container, codec, rate, channels, options)
+
+
+def encoded_blocks(
+    blocks: Iterable[FloatArray],
+    container: str,
+    codec: str,
+    rate: int,
+    channels: int = 1,
+    options: Mapping[str, str] | None = None,
+) -> bytes:
+    """A file of blocks that need not be in memory together."""
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format=container) as output:
+        stream = output.add_stream(codec, rate=rate, options=dict(options or {}))
+        assert isinstance(stream, av.AudioStream)
+        stream.layout = LAYOUTS[channels]
+        time = 0
+        for block in blocks:
+            planes = np.repeat(block[None, :], channels, axis=0)
+            frame = av.AudioFrame.from_ndarray(planes, format="fltp", layout=LAYOUTS[channels])
+            frame.sample_rate = rate
+            frame.pts = time
+            time += len(block)
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    return buffer.getvalue()
+
+
+def encoded_by_ffmpeg(samples: FloatArray, rate: int, *arguments: str) -> bytes:
+    """For codecs that PyAV's own FFmpeg reads but does not write."""
+    command = [
+        *("ffmpeg", "-v", "error", "-f", "f32le", "-ar", str(rate), "-ac", "1", "-i", "pipe:0"),
+        *(*arguments, "pipe:1"),
+    ]
+    return subprocess.run(command, input=samples.tobytes(), capture_output=True, check=True).stdout
+
+
+def video_without_sound() -> bytes:
+    """A short film of grey frames."""
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="mp4") as output:
+        stream = output.add_stream("mpeg4", rate=10)
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
+        for _ in range(10):
+            picture = np.full((32, 32, 3), 128, np.uint8)
+            output.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        output.mux(stream.encode(None))
+    return buffer.getvalue()
+
+
+def wav_bytes(
+    data: bytes, rate: int, channels: int = 1, bits: int = 16, code: int = 1, claimed: int = -1
+) -> bytes:
+    """A WAV file with any header, true or not; ``claimed`` is the size the data chunk states."""
+    width = channels * bits // 8
+    size = len(data) if claimed < 0 else claimed
+    header = struct.pack(
+        "<HHIIHH", code, channels, rate, (rate * width) % 2**32, width % 2**16, bits
+    )
+    body = b"WAVEfmt " + struct.pack("<I", len(header)) + header
+    body += b"data" + struct.pack("<I", size) + data
+    return b"RIFF" + struct.pack("<I", (len(body) + size - len(data)) % 2**32) + body
+
+
+def make_clip(folder: Path, name: str = "film_1.wav", text: str | None = "hello") -> Clip:
+    """A clip file of a second, with its text beside it, as ``scan`` sees it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / name
+    path.write_bytes(encoded(chirp()))
+    if text is not None:
+        path.with_suffix(".txt").write_text(text, encoding="utf-8")
+    return rescanned(path)
+
+
+def rescanned(path: Path) -> Clip:
+    """The clip as it is on disk now."""
+    uid, _, cid = path.stem.rpartition("_")
+    return scan(path.parent).find(uid, cid)
+
+
+def make_reference(seed: int = 0, frames: int = 50) -> Reference:
+    """Random features that half precision holds exactly."""
+    chance = np.random.default_rng(seed)
+    values = chance.standard_normal((frames, 8)).astype(np.float16).astype(np.float32)
+    features = EncoderFeatures(values, chance.random(frames) > 0.3, 50.0)
+    return Reference(features, Transcript("hello wörld", "word"))
+
+
+def same_reference(left: Reference, right: Reference) -> bool:
+    """Equal in every part."""
+    return (
+        np.array_equal(left.features.frames, right.features.frames)
+        and np.array_equal(left.features.speech, right.features.speech)
+        and left.features.frame_rate_hz == right.features.frame_rate_hz
+        and left.transcript == right.transcript
+    )
+
+
+def certain_sound(labels: str) -> torch.Tensor:
+    """Phone log-probabilities ``[frames, 40]`` that leave no doubt; "-" is the blank."""
+    names = labels.split()
+    frames = torch.full((len(names), 1 + len(PHONES)), -40.0)
+    for row, name in enumerate(names):
+        frames[row, BLANK if name == "-" else phone_indices([name])[0]] = 0.0
+    return frames.log_softmax(dim=-1)

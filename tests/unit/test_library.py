@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+import logging
+import os
+import string
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from audio_score_server.errors import UnknownClip
+from audio_score_server.references.library import SUFFIXES, ClipId, scan
+
+
+def _files(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).write_bytes(b"sound")
+
+
+def _ids(folder: Path) -> list[tuple[str, str]]:
+    return [(clip.id.uid, clip.id.cid) for clip in scan(folder).clips()]
+
+
+@pytest.mark.parametrize(
+    ("name", "uid", "cid"),
+    [
+        ("film_1.mov", "film", "1"),
+        ("a_b_c.wav", "a_b", "c"),
+        ("film-s01e02_part01.MOV", "film-s01e02", "part01"),
+        ("film_1.5.mp4", "film", "1.5"),
+        ("__x.wav", "_", "x"),
+        ("film one_part two.wav", "film one", "part two"),
+        ("фильм_один.wav", "фильм", "один"),
+        ("a.b_c.wav", "a.b", "c"),
+    ],
+)
+def test_the_last_underscore_parts_video_and_clip(
+    tmp_path: Path, name: str, uid: str, cid: str
+) -> None:
+    _files(tmp_path, name)
+    assert _ids(tmp_path) == [(uid, cid)]
+
+
+@pytest.mark.parametrize("suffix", [*SUFFIXES, *(suffix.upper() for suffix in SUFFIXES), ".mOv"])
+def test_every_ending_counts_in_any_case(tmp_path: Path, suffix: str) -> None:
+    _files(tmp_path, f"film_1{suffix}")
+    assert _ids(tmp_path) == [("film", "1")]
+
+
+@pytest.mark.parametrize("name", ["film.mov", "film_.mov", "_1.mov", "_.mov"])
+def test_a_clip_of_another_name_is_told_and_left(
+    tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    _files(tmp_path, name, "good_1.mov")
+    assert _ids(tmp_path) == [("good", "1")]
+    assert f"Skipped {name}: a clip is called <uid>_<cid>.mov" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["a_..mov", "a_...mov", "a_.b.mov", ".a_b.mov", ".._b.mov"])
+def test_ids_that_would_hide_or_climb_are_left(tmp_path: Path, name: str) -> None:
+    _files(tmp_path, name)
+    assert _ids(tmp_path) == []
+
+
+def test_other_files_and_folders_are_left_quietly(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    _files(tmp_path, "readme.md", "a_b.txt", "a_b", "a_b.mov.part", ".hidden_1.mov", ".DS_Store")
+    (tmp_path / "folder_1.mov").mkdir()
+    (tmp_path / "broken_1.mov").symlink_to(tmp_path / "nowhere")
+    with caplog.at_level(logging.DEBUG):
+        assert _ids(tmp_path) == []
+    assert not caplog.records
+
+
+def test_links_to_clips_are_clips(tmp_path: Path) -> None:
+    _files(tmp_path, "elsewhere.bin")
+    (tmp_path / "film_1.mov").symlink_to(tmp_path / "elsewhere.bin")
+    assert _ids(tmp_path) == [("film", "1")]
+
+
+@given(st.permutations(SUFFIXES), st.integers(2, len(SUFFIXES)))
+def test_of_two_files_of_one_clip_the_earlier_ending_wins(suffixes: list[str], count: int) -> None:
+    present = suffixes[:count]
+    with tempfile.TemporaryDirectory() as folder:
+        for suffix in present:
+            _files(Path(folder), f"film_1{suffix}")
+        clips = scan(Path(folder)).clips()
+    assert [clip.path.suffix for clip in clips] == [min(present, key=SUFFIXES.index)]
+
+
+_NAMES = st.text(string.ascii_letters + string.digits + "_-. é", min_size=1, max_size=12)
+
+
+@given(st.lists(_NAMES, max_size=6))
+def test_no_name_makes_an_id_that_leaves_its_folder(names: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        for name in names:
+            _files(Path(folder), f"{name}.wav")
+        for clip in scan(Path(folder)).clips():
+            assert clip.path.stem == f"{clip.id.uid}_{clip.id.cid}" == str(clip.id)
+            for part in (clip.id.uid, clip.id.cid):
+                assert part
+                assert not part.startswith(".")
+                assert "/" not in part
+            assert "_" not in clip.id.cid
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (b"Hello there.", "Hello there."),
+        (b"\xef\xbb\xbfHello", "Hello"),
+        (b"  Hello \r\n\t there\n\n", "Hello there"),
+        ("Grüße — “ja”".encode(), "Grüße — “ja”"),
+        (b"", None),
+        (b" \n\t ", None),
+        (b"\xef\xbb\xbf\n", None),
+    ],
+)
+def test_the_text_beside_a_clip_is_trimmed(
+    tmp_path: Path, content: bytes, text: str | None
+) -> None:
+    _files(tmp_path, "film_1.mov")
+    (tmp_path / "film_1.txt").write_bytes(content)
+    assert scan(tmp_path).find("film", "1").text == text
+
+
+def test_a_clip_without_a_text_has_none(tmp_path: Path) -> None:
+    _files(tmp_path, "film_1.mov", "film_1.5.mov")
+    (tmp_path / "film_1.5.txt").write_text("another clip's")
+    assert scan(tmp_path).find("film", "1").text is None
+    assert scan(tmp_path).find("film", "1.5").text == "another clip's"
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfeH\0i\0", b"caf\xe9", b"\x80"])
+def test_a_text_that_is_not_utf_8_is_told_and_its_clip_left(
+    tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    _files(tmp_path, "film_1.mov", "film_2.mov")
+    (tmp_path / "film_1.txt").write_bytes(content)
+    assert _ids(tmp_path) == [("film", "2")]
+    assert "Skipped film_1.mov" in caplog.text
+
+
+def test_a_folder_in_the_place_of_a_text_is_told_and_its_clip_left(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    _files(tmp_path, "film_1.mov")
+    (tmp_path / "film_1.txt").mkdir()
+    assert _ids(tmp_path) == []
+    assert "Skipped film_1.mov" in caplog.text
+
+
+def test_a_name_that_is_not_utf_8_does_not_become_an_id(tmp_path: Path) -> None:
+    _files(tmp_path, "film_2.mov")
+    with open(os.fsencode(tmp_path) + b"/caf\xe9_1.mov", "wb") as stream:  # noqa: PTH123
+        stream.write(b"sound")
+    for uid, cid in _ids(tmp_path):
+        assert f"{uid}_{cid}".encode()
+
+
+@pytest.mark.parametrize("name", ["nowhere", "file"])
+def test_without_a_folder_there_are_no_clips(
+    tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    _files(tmp_path, "file")
+    assert len(scan(tmp_path / name)) == 0
+    assert str(tmp_path / name) in caplog.text
+
+
+def test_clips_come_in_order_of_id(tmp_path: Path) -> None:
+    _files(tmp_path, "b_1.mov", "a_2.mov", "a_10.wav", "a_1.mov")
+    assert _ids(tmp_path) == [("a", "1"), ("a", "10"), ("a", "2"), ("b", "1")]
+
+
+def test_a_clip_knows_its_file(tmp_path: Path) -> None:
+    _files(tmp_path, "film_1.mov")
+    os.utime(tmp_path / "film_1.mov", ns=(1, 123_456_789))
+    clip = scan(tmp_path).find("film", "1")
+    assert clip.id == ClipId("film", "1")
+    assert clip.path == tmp_path / "film_1.mov"
+    assert (clip.size, clip.modified_ns) == (5, 123_456_789)
+
+
+def test_an_unknown_clip_is_answered_with_those_of_its_video(tmp_path: Path) -> None:
+    _files(tmp_path, *(f"film_{number}.mov" for number in range(1, 8)), "other_9.mov")
+    with pytest.raises(UnknownClip, match=r"'film' has no clip '9'; it has 1, 2, 3, 4, 5 and 2"):
+        scan(tmp_path).find("film", "9")
+
+
+def test_an_unknown_video_is_answered_with_those_there_are(tmp_path: Path) -> None:
+    _files(tmp_path, "film_1.mov", "film_2.mov", "other_1.mov")
+    with pytest.raises(UnknownClip, match=r"no video 'x'; there are film, other\. GET /clips"):
+        scan(tmp_path).find("x", "1")
+    with pytest.raises(UnknownClip, match="there are none"):
+        scan(tmp_path / "nowhere").find("x", "1")

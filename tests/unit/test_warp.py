@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from audio_score_server.domain import FloatArray
+from audio_score_server.scoring.warp import path_mean
+
+
+def _path_mean(similarities: FloatArray) -> float:
+    """Of frames that have just these similarities."""
+    return path_mean(similarities, np.eye(similarities.shape[1], dtype=np.float32))
+
+
+def _slow_path_mean(similarities: FloatArray) -> float:
+    """By the book: cumulated from every cell's three predecessors."""
+    rows, columns = similarities.shape
+    cumulated = np.full((rows + 1, columns + 1), -math.inf)
+    cumulated[0, 0] = 0.0
+    for row in range(1, rows + 1):
+        for column in range(1, columns + 1):
+            similarity = float(similarities[row - 1, column - 1])
+            cumulated[row, column] = max(
+                cumulated[row - 1, column] + similarity,
+                cumulated[row, column - 1] + similarity,
+                cumulated[row - 1, column - 1] + 2 * similarity,
+            )
+    return float(cumulated[rows, columns] / (rows + columns))
+
+
+def _every_path_mean(similarities: FloatArray, row: int, column: int) -> float:
+    """Cumulated over every path to a cell, one by one."""
+    similarity = float(similarities[row, column])
+    if (row, column) == (0, 0):
+        return 2 * similarity
+    sums = []
+    if row:
+        sums.append(_every_path_mean(similarities, row - 1, column) + similarity)
+    if column:
+        sums.append(_every_path_mean(similarities, row, column - 1) + similarity)
+    if row and column:
+        sums.append(_every_path_mean(similarities, row - 1, column - 1) + 2 * similarity)
+    return max(sums)
+
+
+def _random(seed: int, rows: int, columns: int) -> FloatArray:
+    values = np.random.default_rng(seed).uniform(-1, 1, (rows, columns))
+    return np.ascontiguousarray(values, np.float32)
+
+
+_SEEDS = st.integers(0, 2**32 - 1)
+_SIDES = st.integers(1, 12)
+
+
+@given(_SEEDS, _SIDES, _SIDES)
+def test_the_compiled_warp_agrees_with_the_slow_one(seed: int, rows: int, columns: int) -> None:
+    similarities = _random(seed, rows, columns)
+    assert _path_mean(similarities) == pytest.approx(_slow_path_mean(similarities), abs=1e-5)
+
+
+@given(_SEEDS, st.integers(1, 4), st.integers(1, 4))
+def test_no_path_is_better(seed: int, rows: int, columns: int) -> None:
+    similarities = _random(seed, rows, columns)
+    best = _every_path_mean(similarities, rows - 1, columns - 1) / (rows + columns)
+    assert _path_mean(similarities) == pytest.approx(best, abs=1e-5)
+
+
+@given(_SEEDS, _SIDES, _SIDES)
+def test_both_sides_are_treated_alike(seed: int, rows: int, columns: int) -> None:
+    similarities = _random(seed, rows, columns)
+    turned = np.ascontiguousarray(similarities.T)
+    assert _path_mean(turned) == pytest.approx(_path_mean(similarities), abs=1e-5)
+
+
+@given(_SEEDS, _SIDES, _SIDES)
+def test_the_mean_lies_between_the_extremes(seed: int, rows: int, columns: int) -> None:
+    similarities = _random(seed, rows, columns)
+    assert similarities.min() - 1e-5 <= _path_mean(similarities) <= similarities.max() + 1e-5
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (1, 7), (7, 1), (5, 9), (500, 300)])
+def test_a_constant_is_its_own_mean(rows: int, columns: int) -> None:
+    constant = np.full((rows, columns), 0.25, np.float32)
+    assert _path_mean(constant) == pytest.approx(0.25, abs=1e-5)
+
+
+def test_the_similarity_is_the_dot_product() -> None:
+    rows, columns = _random(0, 7, 5), _random(1, 9, 5)
+    expected = _slow_path_mean(np.ascontiguousarray(rows @ columns.T))
+    assert path_mean(rows, columns) == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("rows", [255, 256, 257, 600])
+def test_long_recordings_are_warped_as_a_whole(rows: int) -> None:
+    similarities = _random(0, rows, 20)
+    assert _path_mean(similarities) == pytest.approx(_slow_path_mean(similarities), abs=1e-4)
+
+
+def test_the_diagonal_is_followed() -> None:
+    similarities = 2 * np.eye(9, dtype=np.float32) - 1
+    assert _path_mean(similarities) == pytest.approx(1.0, abs=1e-6)
