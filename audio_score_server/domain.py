@@ -45,12 +45,13 @@ class EncoderFeatures:
 
     Attributes:
         frames: float32 ``[frames, dimensions]``.
-        speech: bool ``[frames]``, the frames that tell what is said: no silence, no CTC blanks.
+        speech: float32 ``[frames]``, from 0 to 1: how much each frame tells of what is said.
+            Silence and CTC blanks tell nothing.
         frame_rate_hz: frames a second.
     """
 
     frames: FloatArray
-    speech: BoolArray
+    speech: FloatArray
     frame_rate_hz: float
 
 

@@ -124,7 +124,7 @@ def make_reference(seed: int = 0, frames: int = 50) -> Reference:
     """Random features that half precision holds exactly."""
     chance = np.random.default_rng(seed)
     values = chance.standard_normal((frames, 8)).astype(np.float16).astype(np.float32)
-    features = EncoderFeatures(values, chance.random(frames) > 0.3, 50.0)
+    features = EncoderFeatures(values, (chance.random(frames) > 0.3).astype(np.float32), 50.0)
     return Reference(features, Transcript("hello wörld", "word"))
 
 

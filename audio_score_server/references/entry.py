@@ -97,7 +97,7 @@ def write_entry(
 def _contents(reference: Reference) -> dict[str, bytes]:
     features = {
         "frames": reference.features.frames.astype(np.float16),
-        "speech": reference.features.speech,
+        "speech": reference.features.speech.astype(np.float16),
     }
     return {
         FEATURES: save(features),
@@ -208,8 +208,8 @@ def read_entry(folder: Path, clip: Clip, made_by: tuple[str, str]) -> Reference:
     transcript = _verified(folder, TRANSCRIPT, manifest).decode().removesuffix("\n")
     try:
         tensors = load(_verified(folder, FEATURES, manifest))
-        frames = tensors["frames"].astype(np.float32)
-        features = EncoderFeatures(frames, tensors["speech"], manifest.frame_rate_hz)
+        frames, speech = (tensors[name].astype(np.float32) for name in ("frames", "speech"))
+        features = EncoderFeatures(frames, speech, manifest.frame_rate_hz)
     except (SafetensorError, KeyError) as error:
         raise EntryInvalid(f"damaged: {FEATURES} cannot be read") from error
     return Reference(features, Transcript(transcript, manifest.unit))

@@ -67,5 +67,7 @@ def _encoding(bands: FloatArray) -> Encoding:
     changes = np.flatnonzero(np.diff(loudest, prepend=-1))
     text = " ".join(f"band{loudest[index]}" for index in changes)
     return Encoding(
-        EncoderFeatures(bands, speech, 1 / _FRAME_S), Transcript(text, "word"), evidence=None
+        EncoderFeatures(bands, speech.astype(np.float32), 1 / _FRAME_S),
+        Transcript(text, "word"),
+        evidence=None,
     )

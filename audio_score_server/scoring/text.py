@@ -12,7 +12,7 @@ from audio_score_server.domain import Encoding, FloatArray, Transcript
 
 _APOSTROPHES: Final = str.maketrans({"\u2019": "'", "\u02bc": "'", "\u2018": "'", "`": "'"})
 _LEAST_EVIDENCE: Final = 1e-30
-WORTHLESS_NATS: Final = 5.0
+WORTHLESS_NATS: Final = 4.0
 """By how much a unit's log evidence falls short when it is not there at all."""
 
 

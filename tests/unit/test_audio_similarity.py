@@ -15,8 +15,8 @@ def _random(seed: int, frames: int = 30, dimensions: int = 8) -> FloatArray:
 
 
 def _features(frames: FloatArray, speech: list[bool] | None = None) -> EncoderFeatures:
-    flags = np.ones(len(frames), np.bool_) if speech is None else np.array(speech, np.bool_)
-    return EncoderFeatures(frames, flags, 50.0)
+    weights = np.ones(len(frames), np.float32) if speech is None else np.array(speech, np.float32)
+    return EncoderFeatures(frames, weights, 50.0)
 
 
 _SEEDS = st.integers(0, 2**32 - 1)

@@ -71,12 +71,12 @@ def test_references_of_any_length_are_kept(clip: Clip, tmp_path: Path, frames: i
 
 def test_features_lose_no_more_than_half_precision_does(clip: Clip, tmp_path: Path) -> None:
     frames = np.random.default_rng(0).standard_normal((9, 4)).astype(np.float32)
-    features = EncoderFeatures(frames, np.ones(9, np.bool_), 43.066)
+    features = EncoderFeatures(frames, np.ones(9, np.float32), 43.066)
     reference = Reference(features, Transcript("", "phone"))
     write_entry(tmp_path / "e", tmp_path / "scratch", clip, _MADE_BY, reference)
     read = read_entry(tmp_path / "e", clip, _MADE_BY)
     assert read.features.frames.dtype == np.float32
-    assert read.features.speech.dtype == np.bool_
+    assert read.features.speech.dtype == np.float32
     assert read.features.frame_rate_hz == 43.066
     np.testing.assert_allclose(read.features.frames, frames, rtol=1e-3, atol=1e-6)
 

@@ -10,7 +10,7 @@ from audio_score_server.references.library import ClipId
 from audio_score_server.references.memory import ReferenceMemory
 from tests.support import make_reference
 
-_FRAME_BYTES = 8 * 4 + 1
+_FRAME_BYTES = 8 * 4 + 4
 
 
 def _id(number: int) -> ClipId:

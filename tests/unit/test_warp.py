@@ -13,7 +13,12 @@ from audio_score_server.scoring.warp import path_mean
 
 def _path_mean(similarities: FloatArray) -> float:
     """Of frames that have just these similarities."""
-    return path_mean(similarities, np.eye(similarities.shape[1], dtype=np.float32))
+    rows, columns = similarities.shape
+    return path_mean(similarities, np.eye(columns, dtype=np.float32), _ones(rows), _ones(columns))
+
+
+def _ones(count: int) -> FloatArray:
+    return np.ones(count, np.float32)
 
 
 def _slow_path_mean(similarities: FloatArray) -> float:
@@ -91,7 +96,8 @@ def test_a_constant_is_its_own_mean(rows: int, columns: int) -> None:
 def test_the_similarity_is_the_dot_product() -> None:
     rows, columns = _random(0, 7, 5), _random(1, 9, 5)
     expected = _slow_path_mean(np.ascontiguousarray(rows @ columns.T))
-    assert path_mean(rows, columns) == pytest.approx(expected, abs=1e-5)
+    found = path_mean(rows, columns, _ones(7), _ones(9))
+    assert found == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.parametrize("rows", [255, 256, 257, 600])
@@ -103,3 +109,27 @@ def test_long_recordings_are_warped_as_a_whole(rows: int) -> None:
 def test_the_diagonal_is_followed() -> None:
     similarities = 2 * np.eye(9, dtype=np.float32) - 1
     assert _path_mean(similarities) == pytest.approx(1.0, abs=1e-6)
+
+
+@given(_SEEDS, st.lists(st.integers(1, 4), min_size=1, max_size=6))
+def test_a_frames_weight_is_the_number_of_its_repetitions(seed: int, counts: list[int]) -> None:
+    chance = np.random.default_rng(seed)
+    rows, columns = (chance.uniform(-1, 1, (n, 3)).astype(np.float32) for n in (len(counts), 5))
+    repeated = np.repeat(rows, counts, axis=0)
+    weighted = path_mean(rows, columns, np.array(counts, np.float32), _ones(5))
+    assert path_mean(repeated, columns, _ones(len(repeated)), _ones(5)) >= weighted - 1e-5
+    same = path_mean(rows, columns, _ones(len(rows)), _ones(5))
+    assert path_mean(rows, columns, 3 * _ones(len(rows)), 3 * _ones(5)) == pytest.approx(
+        same, abs=1e-5
+    )
+
+
+def test_frames_of_little_weight_matter_little() -> None:
+    similarities = 2 * np.eye(9, dtype=np.float32) - 1
+    similarities[4] = -1
+    weights = _ones(9)
+    weights[4] = 1e-6
+    eye = np.eye(9, dtype=np.float32)
+    found = path_mean(similarities, eye, weights, weights)
+    assert found == pytest.approx(1.0, abs=1e-5)
+    assert path_mean(similarities, eye, _ones(9), _ones(9)) < 0.9

@@ -18,7 +18,7 @@ from audio_score_server.domain import BoolArray, FloatArray, IntArray
 from audio_score_server.runners.phones.inventory import BLANK, phone_indices
 from audio_score_server.scoring.text import WORTHLESS_NATS
 
-_UNEXPECTED_NATS: Final = 2.0
+_UNEXPECTED_NATS: Final = 1.5
 """Most that a frame of unexpected sound costs: an unexpected phone then costs about as much as an
 expected one that is missing, so that twice the line is worth as much as half of it."""
 _SKIPPED: Final = -1
