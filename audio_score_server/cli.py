@@ -34,7 +34,7 @@ def main(default_config: Path, arguments: Sequence[str] | None = None) -> int:
         arguments: the command line without the program; None for the process's own.
 
     Returns:
-        Exit code: 0 after a signal, 2 for wrong settings, 3 when starting again cannot help.
+        Exit code: 0 after a signal, 1 for the unforeseen, 2 for wrong settings, 3 without a model.
     """
     flags = vars(_parser().parse_args(arguments))
     try:
