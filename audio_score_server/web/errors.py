@@ -35,16 +35,47 @@ _STATUS: Final[dict[type[AudioScoreError], int]] = {
     BatchError: 500,
     NotReady: 503,
 }
-_SCORE_ERRORS: Final = {
-    400: "The model is not loaded, or the recording is empty, undecodable or too short.",
-    404: "There is no such video or clip, or the clip itself cannot be read.",
-    413: "The upload is too large, or the recording too long.",
-    422: "A form field is missing.",
-    500: "The model failed on this recording.",
-    503: "The server is starting or stopping; try again.",
-}
+_SCORE_ERRORS: Final = (
+    (
+        400,
+        "The model is not loaded, or the recording is empty, undecodable or too short.",
+        "The recording is too short: 0.10 s of sound, at least 0.2 s are needed.",
+    ),
+    (
+        404,
+        "There is no such video or clip, or the clip itself cannot be read.",
+        "Video 'RiverTales-s01e01' has no clip 'part09'; it has part01, part02, part03.",
+    ),
+    (
+        413,
+        "The upload is too large, or the recording too long.",
+        "The recording is too long: more than 120 s. Send the one line that the clip holds, or "
+        "raise AUDIO_SCORE_MAX_AUDIO_SECONDS.",
+    ),
+    (
+        422,
+        "A form field is missing.",
+        "field 'cid': Field required. Send uid, cid and audio (a file), and model if you like, as "
+        "multipart/form-data.",
+    ),
+    (
+        500,
+        "The model failed on this recording.",
+        "RuntimeError: out of memory",
+    ),
+    (
+        503,
+        "The server is starting or stopping; try again.",
+        "The server is starting. Try again shortly.",
+    ),
+)
 SCORE_ERRORS: Final[dict[int | str, dict[str, Any]]] = {
-    status: {"model": ErrorAnswer, "description": text} for status, text in _SCORE_ERRORS.items()
+    status: {
+        "model": ErrorAnswer,
+        "description": when,
+        "content": {"application/json": {"example": {"detail": example}}},
+    }
+    for status, when, example in _SCORE_ERRORS
 }
 """For the documentation: what ``POST /score`` answers when it gives no score."""
 

@@ -65,6 +65,8 @@ def test_the_api_description_has_examples_and_every_error(demo: ServerProcess) -
     assert set(operation["responses"]) == {"200", "400", "404", "413", "422", "500", "503"}
     properties = document["components"]["schemas"]["ScoreAnswer"]["properties"]
     assert all("examples" in field for field in properties.values())
+    errors = [answer for status, answer in operation["responses"].items() if status != "200"]
+    assert all(error["content"]["application/json"]["example"]["detail"] for error in errors)
 
 
 @pytest.mark.browser
@@ -82,5 +84,5 @@ def test_the_documentation_page_works_without_a_network(
         [*command, f"{demo.url}/docs"], capture_output=True, text=True, check=True, timeout=60
     ).stdout
     assert "/health/ready" in page
-    assert "Post Score" in page
+    assert "Score a recording" in page
     assert "cdn" not in httpx.get(f"{demo.url}/docs").text

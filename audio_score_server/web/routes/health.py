@@ -19,14 +19,16 @@ router = APIRouter(tags=["health"])
 _FOUNDATIONS: Final = ("torch", "torchaudio", "transformers", "av")
 
 
-@router.get("/health/live")
+@router.get("/health/live", summary="Whether the process answers")
 async def get_live() -> StateAnswer:
     """The process answers. A server that is still loading is alive."""
     return StateAnswer(status="alive")
 
 
 @router.get(
-    "/health/ready", responses={503: {"model": ErrorAnswer, "description": "Not ready yet."}}
+    "/health/ready",
+    summary="Whether to send requests",
+    responses={503: {"model": ErrorAnswer, "description": "Not ready yet."}},
 )
 async def get_ready(service: Service) -> StateAnswer:
     """The models are warm and the cache is complete: send requests."""
@@ -35,7 +37,7 @@ async def get_ready(service: Service) -> StateAnswer:
     return StateAnswer(status="ready")
 
 
-@router.get("/health")
+@router.get("/health", summary="The server as a whole")
 async def get_health(service: Service) -> HealthAnswer:
     """State, models, number of clips, versions and uptime."""
     return HealthAnswer(

@@ -11,14 +11,14 @@ from audio_score_server.web.schemas import ClipAnswer, ModelAnswer
 router = APIRouter(tags=["library"])
 
 
-@router.get("/models")
+@router.get("/models", summary="The loaded models")
 async def get_models(service: Service) -> list[ModelAnswer]:
     """The loaded models; the first one scores requests that name none."""
     return model_answers(service)
 
 
-@router.get("/clips")
-async def get_clips(service: Service, uid: str | None = None) -> list[ClipAnswer]:
+@router.get("/clips", summary="The reference clips")
+def get_clips(service: Service, uid: str | None = None) -> list[ClipAnswer]:
     """The reference clips, of one video or of all."""
     return [
         ClipAnswer(uid=clip.id.uid, cid=clip.id.cid, text=clip.text)

@@ -13,18 +13,22 @@ from audio_score_server.web.schemas import ScoreAnswer
 router = APIRouter(tags=["score"])
 _DIGITS: Final = 6
 """More would differ between processors."""
+# The format makes the documentation page offer a file chooser.
+_RECORDING = File(
+    description="The recording, in any common format.", json_schema_extra={"format": "binary"}
+)
 
 
-@router.post("/score", responses=SCORE_ERRORS)
+@router.post("/score", summary="Score a recording", responses=SCORE_ERRORS)
 @router.post("/score/", include_in_schema=False)
 async def post_score(
     service: Service,
     uid: Annotated[str, Form(description="Video id.", examples=["RiverTales-s01e01"])],
     cid: Annotated[str, Form(description="Clip id.", examples=["part01"])],
-    audio: Annotated[UploadFile, File(description="The recording, in any common format.")],
+    audio: Annotated[UploadFile, _RECORDING],
     model: Annotated[
-        str | None, Form(description="Key of a model; the first one where left out.")
-    ] = None,
+        str, Form(description="Key of a model; the first one where left out.", examples=["phones"])
+    ] = "",
 ) -> ScoreAnswer:
     """Score a recording: how close it came to the clip that it performs."""
     key, score = await service.score(uid, cid, model or None, await audio.read())
