@@ -58,7 +58,7 @@ class ScoreService:
         """
         try:
             self._parts = await self._load(self._pool)
-            self._parts = Parts(self._parts.library, await self._started_pipelines())
+            await self._start_pipelines()
         except BaseException:
             self.state = "failed"
             raise
@@ -70,24 +70,23 @@ class ScoreService:
             len(self._parts.library),
         )
 
-    async def _started_pipelines(self) -> tuple[Pipeline, ...]:
-        """Those that could be started; the others are told and left out like any that fail to load.
+    async def _start_pipelines(self) -> None:
+        """Start each model; those that fail are told and left out like any that fail to load.
 
         Raises:
-            NoModelError: not one of them.
+            NoModelError: not one could be started.
         """
-        started = []
         for pipeline in self._parts.pipelines:
             try:
                 await pipeline.start(self._parts.library, self._concurrency)
-                started.append(pipeline)
             except Exception as error:
-                await pipeline.close()
                 _LOG.warning("Model %s is left out: %r.", pipeline.key, error)
                 _LOG.debug("How model %s failed to start:", pipeline.key, exc_info=error)
-        if not started:
+                others = tuple(other for other in self._parts.pipelines if other is not pipeline)
+                self._parts = Parts(self._parts.library, others)
+                await pipeline.close()
+        if not self._parts.pipelines:
             raise NoModelError("None of the models could be started. The lines above say why.")
-        return tuple(started)
 
     async def close(self) -> None:
         """Stop the models."""
