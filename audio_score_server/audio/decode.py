@@ -48,8 +48,8 @@ _OPTIONS: Final = {
 """No picture is ever decoded: the cover of a small MP3 can unpack to gigabytes."""
 _WAV_OPTIONS: Final = {"probesize": "32768"}
 """FFmpeg reads on and on into a WAV file, looking for what its header has told long before."""
-_MOST_RATES: Final = 4
-"""Each rate needs a filter of its own, which costs more than the sound."""
+_MOST_CHANGES: Final = 8
+"""Of rate, channels or format on the way; each costs a filter, which costs more than the sound."""
 _BLOCK_VALUES: Final = 2**20
 """Values of all channels that are held before they are mixed to one."""
 _ROUNDING_S: Final = 1e-6
@@ -108,17 +108,17 @@ def _admissible(frames: Iterator[AudioFrame], max_seconds: float) -> Iterator[Au
 
     Raises:
         TooLongAudio: as soon as the frames so far go past the limit.
-        UndecodableAudio: there are none, or they claim an absurd sampling rate or ever new ones.
+        UndecodableAudio: there are none, or they claim an absurd sampling rate, or ever new ones.
     """
-    seconds = 0.0
-    rates: set[int] = set()
+    seconds, layout, changes = 0.0, None, -1
     try:
         for frame in frames:
             if frame.sample_rate not in SAMPLING_RATES:
                 raise undecodable(f"it claims a sampling rate of {frame.sample_rate} Hz")
-            rates.add(frame.sample_rate)
-            if len(rates) > _MOST_RATES:
-                raise undecodable("it changes its sampling rate again and again")
+            changes += _layout(frame) != layout
+            layout = _layout(frame)
+            if changes > _MOST_CHANGES:
+                raise undecodable("it changes its sampling rate or channels again and again")
             seconds += frame.samples / frame.sample_rate
             if seconds > max_seconds + _ROUNDING_S:
                 raise too_long(max_seconds)
