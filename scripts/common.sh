@@ -37,7 +37,7 @@ install_requirements() {
   local stamp=".venv/installed-$1" wanted
   wanted=$(cat requirements*.txt constraints.txt | sha256sum)
   [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && return
-  say "Installing $1 into .venv (about 5 GB the first time, a few minutes)"
+  say "Installing $1 into .venv (several gigabytes the first time: a few minutes)"
   .venv/bin/python -m pip install --quiet --requirement "$1" --constraint constraints.txt ||
     fail "pip could not install $1; its own message is above. Is the package index reachable?"
   echo "$wanted" >"$stamp"
