@@ -22,6 +22,15 @@ Texts are written for the person who caused them: they name the cause and the re
 
 from __future__ import annotations
 
+from typing import Final
+
+_LONGEST_NAME: Final = 80
+
+
+def shortened(name: str) -> str:
+    """A name as an error repeats it: a client's megabyte is not sent back."""
+    return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 3] + "..."
+
 
 class AudioScoreError(Exception):
     """Base of every error raised on purpose."""

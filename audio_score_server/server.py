@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
+import socket
+import threading
+from collections.abc import Callable
 from typing import Final
 
 import uvicorn
@@ -20,6 +24,8 @@ EXIT_FAILED: Final = 1
 EXIT_NO_MODEL: Final = 3
 """Starting again will not help: no model can be loaded."""
 _KEEP_ALIVE_S: Final = 75
+_CLOSE_S: Final = 5
+"""How long threads may go on after that."""
 _GRACE_S: Final = 20
 """How long requests under way may go on after a signal to stop."""
 
@@ -42,6 +48,25 @@ def serve(settings: Settings) -> int:
         return _run(settings, listener)
 
 
+class _Server(uvicorn.Server):
+    """Ends within the grace period, whatever its threads are at."""
+
+    def __init__(self, config: uvicorn.Config, leave: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._leave = leave
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Uvicorn's own, with an end.
+
+        A decoder at work or a read from a dead network folder cannot be interrupted, and Python
+        waits for such threads for ever.
+        """
+        timer = threading.Timer(_GRACE_S + _CLOSE_S, self._leave)
+        timer.daemon = True
+        timer.start()
+        await super().shutdown(sockets)
+
+
 def _run(settings: Settings, listener: Listener) -> int:
     exit_code = EXIT_OK
 
@@ -50,7 +75,7 @@ def _run(settings: Settings, listener: Listener) -> int:
         exit_code = EXIT_NO_MODEL if isinstance(cause, NoModelError) else EXIT_FAILED
         server.should_exit = True
 
-    server = uvicorn.Server(
+    server = _Server(
         uvicorn.Config(
             create_app(settings, build_service, fail),
             log_config=None,
@@ -58,8 +83,14 @@ def _run(settings: Settings, listener: Listener) -> int:
             timeout_keep_alive=_KEEP_ALIVE_S,
             timeout_graceful_shutdown=_GRACE_S,
             lifespan="on",
-        )
+        ),
+        lambda: leave(),
     )
+
+    def leave() -> None:
+        _LOG.critical("Threads are still at work; leaving them.")
+        listener.__exit__(None, None, None)
+        os._exit(exit_code or EXIT_FAILED)
 
     def stop(*_: object) -> None:
         server.should_exit = True

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from audio_score_server.domain import Score
-from audio_score_server.errors import NoModelError, NotReady, UnknownModel
+from audio_score_server.errors import NoModelError, NotReady, UnknownModel, shortened
 from audio_score_server.pipeline import Pipeline
 from audio_score_server.references.library import Clip, Library
 
@@ -123,7 +123,7 @@ class ScoreService:
             if model is None or pipeline.key == model:
                 return pipeline
         loaded = ", ".join(pipeline.key for pipeline in self._parts.pipelines)
-        raise UnknownModel(f"Model {model!r} is not loaded; loaded are: {loaded}.")
+        raise UnknownModel(f"Model {shortened(model or '')!r} is not loaded; loaded are: {loaded}.")
 
     @property
     def uptime_s(self) -> float:

@@ -17,8 +17,8 @@ import av.error
 import numpy as np
 from av import AudioFrame
 
-from audio_score_server.audio.claims import claims_too_much
 from audio_score_server.audio.fallback import decode_behind
+from audio_score_server.audio.ffmpeg_memory import bound_allocations
 from audio_score_server.audio.resample import resample
 from audio_score_server.audio.samples import SAMPLING_RATES, finite, too_long, undecodable
 from audio_score_server.domain import Waveform
@@ -51,8 +51,15 @@ _WAV_OPTIONS: Final = {"probesize": "32768"}
 _MOST_CHANGES: Final = 8
 """Of rate, channels or format on the way; each costs a filter, which costs more than the sound."""
 _BLOCK_VALUES: Final = 2**20
-"""Values of all channels that are held before they are mixed to one."""
+_BLOCK_FRAMES: Final = 1024
+"""Values of all channels, and frames, that are held before they are mixed to one."""
+_FRAMES_A_SECOND: Final = 2_000
+_FRAMES_FREE: Final = 4_000
+"""Opus, the finest, has 400 frames a second. A frame costs the same however little it holds."""
 _ROUNDING_S: Final = 1e-6
+
+
+bound_allocations()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +92,10 @@ def decode(data: bytes, limits: DecodeLimits) -> Waveform:
     """
     if not data:
         raise EmptyAudio("The recording is empty (0 bytes). Record again and send the whole file.")
-    if claims_too_much(data):
-        raise undecodable("it claims to hold more than it does")
     try:
         waveform = _decode_with_pyav(data, limits)
+    except MemoryError:
+        raise undecodable("it claims to hold more than it does") from None
     except (av.error.FFmpegError, ValueError, OverflowError) as refusal:
         waveform = decode_behind(data, limits.max_seconds, refusal)
     return _checked(waveform, limits)
@@ -103,30 +110,48 @@ def _decode_with_pyav(data: bytes, limits: DecodeLimits) -> Waveform:
         return _joined([_mono(block) for block in _blocks(frames)])
 
 
-def _admissible(frames: Iterator[AudioFrame], max_seconds: float) -> Iterator[AudioFrame]:
-    """The frames one by one; a truncated file ends where the damage begins.
+class _Meter:
+    """What has been decoded so far, held against what a recording may be."""
 
-    Raises:
-        TooLongAudio: as soon as the frames so far go past the limit.
-        UndecodableAudio: there are none, or they claim an absurd sampling rate, or ever new ones.
-    """
-    seconds, layout, changes = 0.0, None, -1
+    def __init__(self, max_seconds: float) -> None:
+        self._max_seconds = max_seconds
+        self._layout: tuple[str, int, int] | None = None
+        self._frames, self._changes = 0, -1
+        self.seconds = 0.0
+
+    def count(self, frame: AudioFrame) -> None:
+        """Add a frame.
+
+        Raises:
+            TooLongAudio: the frames so far go past the limit.
+            UndecodableAudio: the frame claims an absurd sampling rate, or ever new ones, or is one
+                of too many.
+        """
+        if frame.sample_rate not in SAMPLING_RATES:
+            raise undecodable(f"it claims a sampling rate of {frame.sample_rate} Hz")
+        self._changes += _layout(frame) != self._layout
+        self._layout = _layout(frame)
+        if self._changes > _MOST_CHANGES:
+            raise undecodable("it changes its sampling rate or channels again and again")
+        self._frames += 1
+        self.seconds += frame.samples / frame.sample_rate
+        if self._frames > _FRAMES_FREE + self.seconds * _FRAMES_A_SECOND:
+            raise undecodable("it is cut into too many pieces")
+        if self.seconds > self._max_seconds + _ROUNDING_S:
+            raise too_long(self._max_seconds)
+
+
+def _admissible(frames: Iterator[AudioFrame], max_seconds: float) -> Iterator[AudioFrame]:
+    """The frames one by one, metered; a truncated file ends where the damage begins."""
+    meter = _Meter(max_seconds)
     try:
         for frame in frames:
-            if frame.sample_rate not in SAMPLING_RATES:
-                raise undecodable(f"it claims a sampling rate of {frame.sample_rate} Hz")
-            changes += _layout(frame) != layout
-            layout = _layout(frame)
-            if changes > _MOST_CHANGES:
-                raise undecodable("it changes its sampling rate or channels again and again")
-            seconds += frame.samples / frame.sample_rate
-            if seconds > max_seconds + _ROUNDING_S:
-                raise too_long(max_seconds)
+            meter.count(frame)
             yield frame
     except av.error.FFmpegError:
-        if not seconds:
+        if not meter.seconds:
             raise
-    if not seconds:
+    if not meter.seconds:
         raise undecodable("its audio track holds no sound")
 
 
@@ -135,7 +160,8 @@ def _blocks(frames: Iterator[AudioFrame]) -> Iterator[list[AudioFrame]]:
     block: list[AudioFrame] = []
     values = 0
     for frame in frames:
-        if block and (values >= _BLOCK_VALUES or _layout(frame) != _layout(block[0])):
+        full = values >= _BLOCK_VALUES or len(block) >= _BLOCK_FRAMES
+        if block and (full or _layout(frame) != _layout(block[0])):
             yield block
             block, values = [], 0
         block.append(frame)

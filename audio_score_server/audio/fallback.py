@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 
+from audio_score_server.audio.ffmpeg_memory import LARGEST_BYTES
 from audio_score_server.audio.samples import SAMPLING_RATES, undecodable
 from audio_score_server.domain import Waveform
 
@@ -65,7 +66,8 @@ def _with_ffmpeg(data: bytes, max_seconds: float) -> Waveform | None:
     name = next((name for at, magic, name in _FORMAT_OF_MAGIC if data.startswith(magic, at)), None)
     if program is None or name is None:
         return None
-    command = [program, "-loglevel", "quiet", "-protocol_whitelist", "pipe", "-f", name]
+    command = [program, "-loglevel", "quiet", "-max_alloc", str(LARGEST_BYTES)]
+    command += ["-protocol_whitelist", "pipe", "-f", name]
     command += ["-i", "pipe:0", "-vn", "-t", f"{max_seconds + 1:g}", "-ac", "1"]
     command += ["-ar", str(_FFMPEG_RATE), "-f", "f32le", "pipe:1"]
     result = subprocess.run(command, input=data, capture_output=True, check=True, timeout=_FFMPEG_S)

@@ -184,11 +184,18 @@ def _same_clip(manifest: Manifest, clip: Clip) -> bool:
 
 def _manifest(folder: Path) -> Manifest:
     try:
-        return Manifest.model_validate_json((folder / MANIFEST).read_bytes())
+        return Manifest.model_validate_json(_content(folder / MANIFEST))
     except (FileNotFoundError, NotADirectoryError):
         raise EntryInvalid("missing") from None
     except (OSError, ValidationError) as error:
         raise EntryInvalid("damaged: its manifest cannot be read") from error
+
+
+def _content(path: Path) -> bytes:
+    if path.exists() and not path.is_file():
+        # Opening a pipe would wait for somebody to write into it.
+        raise OSError(f"{path.name} is not a regular file")
+    return path.read_bytes()
 
 
 def _size(path: Path) -> int:
@@ -217,7 +224,7 @@ def read_entry(folder: Path, clip: Clip, made_by: tuple[str, str]) -> Reference:
 
 def _verified(folder: Path, name: str, manifest: Manifest) -> bytes:
     try:
-        content = (folder / name).read_bytes()
+        content = _content(folder / name)
     except OSError as error:
         raise EntryInvalid(f"damaged: {name} cannot be read") from error
     if hashlib.sha256(content).hexdigest() != manifest.files[name].sha256:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from audio_score_server.errors import UnknownClip
+from audio_score_server.errors import UnknownClip, shortened
 
 _LOG = logging.getLogger(__name__)
 SUFFIXES: Final = (".mov", ".mp4", ".m4v", ".mkv", ".webm", ".wav", ".mp3", ".m4a", ".flac")
@@ -71,6 +72,7 @@ class Library:
         return clip
 
     def _explain(self, uid: str, cid: str) -> str:
+        uid, cid = shortened(uid), shortened(cid)
         cids = [clip_id.cid for clip_id in self._clips if clip_id.uid == uid]
         if cids:
             return f"Video {uid!r} has no clip {cid!r}; it has {_listed(cids)}."
@@ -97,16 +99,27 @@ def scan(folder: Path) -> Library:
     found: dict[ClipId, os.DirEntry[str]] = {}
     for entry in entries:
         stem, suffix = os.path.splitext(entry.name)
-        if suffix.lower() not in SUFFIXES or entry.name.startswith(".") or not entry.is_file():
+        if suffix.lower() not in SUFFIXES or entry.name.startswith(".") or not _is_file(entry):
             continue
         clip_id = _clip_id(stem)
         if clip_id is None:
-            _LOG.warning("Skipped %s: a clip is called <uid>_<cid>%s.", entry.name, suffix)
+            _LOG.warning(
+                "Skipped %s: a clip is called <uid>_<cid>%s, in UTF-8.", entry.name, suffix
+            )
         elif clip_id not in found or _rank(entry.name) < _rank(found[clip_id].name):
             found[clip_id] = entry
     return Library(
         [clip for clip_id, entry in found.items() if (clip := _clip(clip_id, entry)) is not None]
     )
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError as error:
+        # Links that lead round in a circle, say.
+        _LOG.warning("Skipped %s: %s.", entry.name, error.strerror)
+        return False
 
 
 def _rank(name: str) -> int:
@@ -139,6 +152,9 @@ def _clip(clip_id: ClipId, entry: os.DirEntry[str]) -> Clip | None:
 
 def _text(path: Path) -> str | None:
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            # Opening a pipe would wait for somebody to write into it.
+            raise OSError(f"{path.name} is not a regular file")
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         return None

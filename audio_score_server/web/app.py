@@ -15,7 +15,7 @@ from audio_score_server import __version__
 from audio_score_server.errors import AudioScoreError
 from audio_score_server.service import ScoreService
 from audio_score_server.settings import Settings
-from audio_score_server.web.body_limit import BodyLimit
+from audio_score_server.web.bounds import RequestBounds
 from audio_score_server.web.errors import install_error_answers
 from audio_score_server.web.routes import health, library, score
 
@@ -46,7 +46,7 @@ def create_app(
         redirect_slashes=False,
         lifespan=_lifespan(settings, build_service, on_failure),
     )
-    app.add_middleware(BodyLimit, max_bytes=settings.max_upload_bytes)
+    app.add_middleware(RequestBounds, max_bytes=settings.max_upload_bytes)
     install_error_answers(app)
     for module in (score, health, library):
         app.include_router(module.router)

@@ -1,4 +1,4 @@
-"""Refusing large bodies while they arrive, before anything is made of them."""
+"""What a request may take: so many bytes, so long a silence, and the server's own time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from audio_score_server.errors import TooLargeAudio
+from audio_score_server.errors import AudioScoreError, NotReady, TooLargeAudio
 from audio_score_server.web.errors import status_of
 
 _DISCARD_FACTOR: Final = 4
@@ -30,7 +30,7 @@ class _CountedBody:
         self._receive, self._send = receive, send
         self._left = max_bytes
         self._complete = False
-        self.too_large = False
+        self.too_large = self.answered = False
 
     async def receive(self) -> Message:
         if self._complete:
@@ -47,11 +47,12 @@ class _CountedBody:
 
     async def send(self, message: Message) -> None:
         if not self.too_large:
+            self.answered = True
             await self._send(message)
 
 
-class BodyLimit:
-    """ASGI middleware that answers 413 to bodies over ``max_bytes``.
+class RequestBounds:
+    """ASGI middleware: 413 for bodies over ``max_bytes``, 503 when the server must stop.
 
     Plain ASGI, since Starlette's own middleware base hides a client's departure from the handler.
     """
@@ -70,7 +71,7 @@ class BodyLimit:
             # A client that asks before it sends is told before it has sent.
             if headers.get("expect", "").lower() != "100-continue":
                 await self._discard(receive)
-            await self._refuse(scope, receive, send)
+            await self._refuse(scope, send)
             return
         counted = _CountedBody(receive, send, self._max_bytes)
         try:
@@ -78,17 +79,21 @@ class BodyLimit:
         except BodyTooLarge:
             # Frameworks that let the error through are as good as those that answer it.
             pass
+        except asyncio.CancelledError:
+            # The server's grace period is over, and this request's with it.
+            if counted.answered:
+                raise
+            await _answer(NotReady("The server is stopping. Try again shortly."), scope, send)
         if counted.too_large:
             await self._discard(receive)
-            await self._refuse(scope, receive, send)
+            await self._refuse(scope, send)
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _refuse(self, scope: Scope, send: Send) -> None:
         error = TooLargeAudio(
             f"The upload is too large: at most {self._max_bytes:,} bytes are taken. Send a "
             "compressed format such as MP3 or WebM, or raise AUDIO_SCORE_MAX_UPLOAD_BYTES."
         )
-        answer = JSONResponse({"detail": str(error)}, status_of(error), {"Connection": "close"})
-        await answer(scope, receive, send)
+        await _answer(error, scope, send)
 
     async def _discard(self, receive: Receive) -> None:
         """Read on a little: a client that is still sending does not look for an answer."""
@@ -100,6 +105,15 @@ class BodyLimit:
                     discarded += len(message.get("body", b""))
                     if not message.get("more_body"):
                         return
+
+
+async def _answer(error: AudioScoreError, scope: Scope, send: Send) -> None:
+    answer = JSONResponse({"detail": str(error)}, status_of(error), {"Connection": "close"})
+    await answer(scope, _nothing_more, send)
+
+
+async def _nothing_more() -> Message:
+    return {"type": "http.disconnect"}
 
 
 def _stated_length(headers: Headers) -> int:
