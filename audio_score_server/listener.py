@@ -63,7 +63,11 @@ class Listener:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Close; a path that another server has taken over since is left to it."""
+        """Close the socket."""
+        self.close()
+
+    def close(self) -> None:
+        """Stop listening; a path that another server has taken over since is left to it."""
         self.socket.close()
         if self._path and self._path.exists() and self._path.stat().st_ino == self._inode:
             self._path.unlink()

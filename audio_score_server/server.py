@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable
 from typing import Final
 
 import uvicorn
@@ -24,10 +23,10 @@ EXIT_FAILED: Final = 1
 EXIT_NO_MODEL: Final = 3
 """Starting again will not help: no model can be loaded."""
 _KEEP_ALIVE_S: Final = 75
-_CLOSE_S: Final = 5
-"""How long threads may go on after that."""
 _GRACE_S: Final = 20
 """How long requests under way may go on after a signal to stop."""
+_CLOSE_S: Final = 5
+"""How long threads may go on after that."""
 
 
 def serve(settings: Settings) -> int:
@@ -45,15 +44,35 @@ def serve(settings: Settings) -> int:
         return EXIT_FAILED
     with listener:
         _LOG.info("Listening on %s.", listener.address)
-        return _run(settings, listener)
+        server = _Server(settings, listener)
+        # For the moments before Uvicorn handles signals itself, and for its end: it raises the
+        # signal that stopped it once more, which must not keep the process from ending in order.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, server.stop)
+        server.run(sockets=[listener.socket])
+        return server.exit_code
 
 
 class _Server(uvicorn.Server):
-    """Ends within the grace period, whatever its threads are at."""
+    """Ends within the grace period, whatever its threads are at, and with a code that says why."""
 
-    def __init__(self, config: uvicorn.Config, leave: Callable[[], None]) -> None:
+    def __init__(self, settings: Settings, listener: Listener) -> None:
+        app = create_app(settings, build_service, self._fail)
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            log_level=settings.log_level,
+            timeout_keep_alive=_KEEP_ALIVE_S,
+            timeout_graceful_shutdown=_GRACE_S,
+            lifespan="on",
+        )
         super().__init__(config)
-        self._leave = leave
+        self._listener = listener
+        self.exit_code = EXIT_OK
+
+    def stop(self, *_: object) -> None:
+        """End in order."""
+        self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Uvicorn's own, with an end.
@@ -66,38 +85,11 @@ class _Server(uvicorn.Server):
         timer.start()
         await super().shutdown(sockets)
 
+    def _fail(self, cause: Exception) -> None:
+        self.exit_code = EXIT_NO_MODEL if isinstance(cause, NoModelError) else EXIT_FAILED
+        self.stop()
 
-def _run(settings: Settings, listener: Listener) -> int:
-    exit_code = EXIT_OK
-
-    def fail(cause: Exception) -> None:
-        nonlocal exit_code
-        exit_code = EXIT_NO_MODEL if isinstance(cause, NoModelError) else EXIT_FAILED
-        server.should_exit = True
-
-    server = _Server(
-        uvicorn.Config(
-            create_app(settings, build_service, fail),
-            log_config=None,
-            log_level=settings.log_level,
-            timeout_keep_alive=_KEEP_ALIVE_S,
-            timeout_graceful_shutdown=_GRACE_S,
-            lifespan="on",
-        ),
-        lambda: leave(),
-    )
-
-    def leave() -> None:
+    def _leave(self) -> None:
         _LOG.critical("Threads are still at work; leaving them.")
-        listener.__exit__(None, None, None)
-        os._exit(exit_code or EXIT_FAILED)
-
-    def stop(*_: object) -> None:
-        server.should_exit = True
-
-    # For the moments before Uvicorn handles signals itself, and for its end: it raises the signal
-    # that stopped it once more, which must not keep the process from ending in order.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
-    server.run(sockets=[listener.socket])
-    return exit_code
+        self._listener.close()
+        os._exit(self.exit_code or EXIT_FAILED)

@@ -84,7 +84,7 @@ class RequestBounds:
             if counted.answered:
                 raise
             await _answer(NotReady("The server is stopping. Try again shortly."), scope, send)
-        if counted.too_large:
+        if counted.too_large and not counted.answered:
             await self._discard(receive)
             await self._refuse(scope, send)
 
