@@ -77,7 +77,7 @@ class AudioError(RequestError):
 
 
 class EmptyAudio(AudioError):
-    """No bytes, or no sound in them."""
+    """No bytes at all."""
 
 
 class UndecodableAudio(AudioError):

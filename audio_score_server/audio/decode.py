@@ -85,8 +85,8 @@ def decode(data: bytes, limits: DecodeLimits) -> Waveform:
         limits: target rate and admissible durations.
 
     Raises:
-        EmptyAudio: there are no bytes, or no sound in them.
-        UndecodableAudio: no decoder takes the bytes for a recording.
+        EmptyAudio: there are no bytes.
+        UndecodableAudio: no decoder takes the bytes for a recording, or it holds no sound.
         TooShortAudio: less sound than ``limits.min_seconds``.
         TooLongAudio: more sound than ``limits.max_seconds``; noticed while decoding.
     """

@@ -19,11 +19,10 @@ LARGEST_BYTES: Final = 32 * 2**20
 """An hour's table of packets fits in a tenth of it."""
 
 
-def bound_allocations() -> bool:
+def bound_allocations() -> None:
     """Let FFmpeg allocate no more than 32 MiB in one piece, in this process.
 
-    Returns:
-        Whether the library was found; without it there is no bound.
+    Where its library is not found there is no bound, and the log says so.
     """
     # PyAV's wheel keeps its libraries beside the package.
     folder = Path(av.__file__).parent
@@ -32,6 +31,5 @@ def bound_allocations() -> bool:
         library.av_max_alloc.argtypes = [ctypes.c_size_t]
         library.av_max_alloc.restype = None
         library.av_max_alloc(LARGEST_BYTES)
-        return True
+        return
     _LOG.warning("FFmpeg's memory has no bound: its library was not found beside PyAV.")
-    return False

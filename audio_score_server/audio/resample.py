@@ -18,12 +18,11 @@ for gigabytes; the nearest ratio of small terms shifts their pitch by less than 
 
 @lru_cache(maxsize=32)
 def _resampler(source_rate: int, target_rate: int) -> Resample:
-    ratio = Fraction(source_rate, target_rate).limit_denominator(_LARGEST_TERM)
-    while ratio.numerator > _LARGEST_TERM:
-        ratio = ratio.limit_denominator(max(1, ratio.denominator // 2))
-        if ratio.denominator == 1:
-            break
-    return Resample(ratio.numerator, ratio.denominator)
+    lower, higher = sorted((source_rate, target_rate))
+    ratio = Fraction(lower, higher).limit_denominator(_LARGEST_TERM)
+    if source_rate < target_rate:
+        return Resample(ratio.numerator, ratio.denominator)
+    return Resample(ratio.denominator, ratio.numerator)
 
 
 def resample(waveform: Waveform, sampling_rate: int) -> Waveform:

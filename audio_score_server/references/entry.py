@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from audio_score_server.domain import EncoderFeatures, Reference, Transcript
+from audio_score_server.references.files import read_regular
 from audio_score_server.references.library import Clip
 
 _FORMAT: Final = 1
@@ -184,18 +185,11 @@ def _same_clip(manifest: Manifest, clip: Clip) -> bool:
 
 def _manifest(folder: Path) -> Manifest:
     try:
-        return Manifest.model_validate_json(_content(folder / MANIFEST))
+        return Manifest.model_validate_json(read_regular(folder / MANIFEST))
     except (FileNotFoundError, NotADirectoryError):
         raise EntryInvalid("missing") from None
     except (OSError, ValidationError) as error:
         raise EntryInvalid("damaged: its manifest cannot be read") from error
-
-
-def _content(path: Path) -> bytes:
-    if path.exists() and not path.is_file():
-        # Opening a pipe would wait for somebody to write into it.
-        raise OSError(f"{path.name} is not a regular file")
-    return path.read_bytes()
 
 
 def _size(path: Path) -> int:
@@ -224,7 +218,7 @@ def read_entry(folder: Path, clip: Clip, made_by: tuple[str, str]) -> Reference:
 
 def _verified(folder: Path, name: str, manifest: Manifest) -> bytes:
     try:
-        content = _content(folder / name)
+        content = read_regular(folder / name)
     except OSError as error:
         raise EntryInvalid(f"damaged: {name} cannot be read") from error
     if hashlib.sha256(content).hexdigest() != manifest.files[name].sha256:

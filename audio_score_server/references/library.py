@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from audio_score_server.errors import UnknownClip, shortened
+from audio_score_server.references.files import read_regular
 
 _LOG = logging.getLogger(__name__)
 SUFFIXES: Final = (".mov", ".mp4", ".m4v", ".mkv", ".webm", ".wav", ".mp3", ".m4a", ".flac")
@@ -72,12 +72,15 @@ class Library:
         return clip
 
     def _explain(self, uid: str, cid: str) -> str:
-        uid, cid = shortened(uid), shortened(cid)
         cids = [clip_id.cid for clip_id in self._clips if clip_id.uid == uid]
+        asked_uid, asked_cid = shortened(uid), shortened(cid)
         if cids:
-            return f"Video {uid!r} has no clip {cid!r}; it has {_listed(cids)}."
+            return f"Video {asked_uid!r} has no clip {asked_cid!r}; it has {_listed(cids)}."
         uids = list(dict.fromkeys(clip_id.uid for clip_id in self._clips))
-        return f"There is no video {uid!r}; there are {_listed(uids)}. GET /clips lists every clip."
+        return (
+            f"There is no video {asked_uid!r}; there are {_listed(uids)}. "
+            "GET /clips lists every clip."
+        )
 
 
 def _listed(names: list[str]) -> str:
@@ -152,10 +155,7 @@ def _clip(clip_id: ClipId, entry: os.DirEntry[str]) -> Clip | None:
 
 def _text(path: Path) -> str | None:
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            # Opening a pipe would wait for somebody to write into it.
-            raise OSError(f"{path.name} is not a regular file")
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_regular(path).decode("utf-8-sig")
     except FileNotFoundError:
         return None
     return " ".join(text.split()) or None

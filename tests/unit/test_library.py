@@ -197,3 +197,11 @@ def test_an_unknown_video_is_answered_with_those_there_are(tmp_path: Path) -> No
         scan(tmp_path).find("x", "1")
     with pytest.raises(UnknownClip, match="there are none"):
         scan(tmp_path / "nowhere").find("x", "1")
+
+
+def test_a_very_long_video_id_is_found_and_shortened_only_in_the_text(tmp_path: Path) -> None:
+    uid = "v" * 120
+    (tmp_path / f"{uid}_1.wav").write_bytes(b"sound")
+    with pytest.raises(UnknownClip, match="has no clip '2'; it has 1") as refusal:
+        scan(tmp_path).find(uid, "2")
+    assert uid not in str(refusal.value)

@@ -92,7 +92,7 @@ def _likeliest_path(losses: FloatArray, labels: IntArray, skip: float) -> IntArr
     for frame in range(frames):
         before = costs.copy()
         for state in range(states):
-            label = labels[state // 2] if state % 2 else 0
+            label = labels[state // 2] if state % 2 else BLANK
             origin = state
             if state > 0 and before[state - 1] < before[origin]:
                 origin = state - 1
