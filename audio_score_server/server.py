@@ -40,7 +40,13 @@ def serve(settings: Settings) -> int:
         listener = Listener.on_path(path) if path else Listener.on_port(host, port)
     except OSError as error:
         address = f"unix:{path}" if path else f"http://{host}:{port}"
-        _LOG.critical("Cannot listen on %s: %s.", address, error.strerror or error)
+        reason = os.strerror(error.errno) if error.errno else error
+        _LOG.critical(
+            "Cannot listen on %s: %s. Stop what is there, or name another place with --port, --host "
+            "or --socket.",
+            address,
+            reason,
+        )
         return EXIT_FAILED
     with listener:
         _LOG.info("Listening on %s.", listener.address)

@@ -125,4 +125,6 @@ async def _answer_http(request: Request, error: Exception) -> JSONResponse:
     detail = error.detail
     if error.status_code == 404:
         detail = f"There is nothing at {request.url.path}; /docs lists the addresses."
+    if error.status_code == 405:
+        detail = f"{request.url.path} does not take {request.method}; /docs lists what it takes."
     return JSONResponse({"detail": detail}, error.status_code, error.headers)

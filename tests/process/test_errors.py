@@ -171,7 +171,9 @@ def test_an_unknown_address_points_to_the_documentation(demo: ServerProcess) -> 
 
 
 def test_the_wrong_method_is_refused(demo: ServerProcess) -> None:
-    assert httpx.get(f"{demo.url}/score").status_code == 405
+    answer = httpx.get(f"{demo.url}/score")
+    assert answer.status_code == 405
+    assert "/score does not take GET" in _detail(answer)
 
 
 def _samples_of_formats() -> list[bytes]:

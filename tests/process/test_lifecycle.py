@@ -68,7 +68,8 @@ def test_a_taken_port_is_told(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         result = _run("--config", config, "--port", str(port))
     assert result.returncode == 1
-    assert f"Cannot listen on http://127.0.0.1:{port}" in result.stderr
+    assert f"Cannot listen on http://127.0.0.1:{port}: Address already in use." in result.stderr
+    assert "--port" in result.stderr
 
 
 def _get_over(path: Path, address: str) -> httpx.Response:
