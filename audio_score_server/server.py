@@ -42,8 +42,8 @@ def serve(settings: Settings) -> int:
         address = f"unix:{path}" if path else f"http://{host}:{port}"
         reason = os.strerror(error.errno) if error.errno else error
         _LOG.critical(
-            "Cannot listen on %s: %s. Stop what is there, or name another place with --port, --host "
-            "or --socket.",
+            "Cannot listen on %s: %s. Stop what is there, or name another place with --port, "
+            "--host or --socket.",
             address,
             reason,
         )
