@@ -62,10 +62,12 @@ class Transcript:
     Attributes:
         text: for people: words, or phones with spaces between them.
         unit: what ``text`` is made of.
+        language: code of the language it is in, where a model was told or found out.
     """
 
     text: str
     unit: Literal["word", "phone"]
+    language: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,23 @@ class Reference:
 
     features: EncoderFeatures
     transcript: Transcript
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a model is and what it takes, for people.
+
+    Attributes:
+        device: processor, accelerator or host.
+        dtype: of the weights; empty where there are none here.
+        parameters: number of weights.
+        size: bytes they take.
+    """
+
+    device: str
+    dtype: str = ""
+    parameters: int = 0
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)

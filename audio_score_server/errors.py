@@ -5,6 +5,9 @@
     ├── ModelLoadError           a configured model cannot be loaded
     ├── NoModelError             no configured model could be loaded
     ├── BatchError               a model failed on a recording
+    ├── DeviceMemoryError        the device has too little memory for a recording
+    ├── RemoteError              a remote model refused, failed or answered nonsense
+    ├── RemoteTimeout            a remote model did not answer in time
     ├── NotReady                 the server is starting or stopping
     └── RequestError             the request cannot be served as it stands; its text is the answer
         ├── UnknownModel         names a model that is not loaded
@@ -50,6 +53,18 @@ class NoModelError(AudioScoreError):
 
 class BatchError(AudioScoreError):
     """A model failed on a recording."""
+
+
+class DeviceMemoryError(AudioScoreError):
+    """The device has too little memory for a recording, even alone."""
+
+
+class RemoteError(AudioScoreError):
+    """A remote model refused, failed or answered nonsense."""
+
+
+class RemoteTimeout(AudioScoreError):
+    """A remote model did not answer in time."""
 
 
 class NotReady(AudioScoreError):

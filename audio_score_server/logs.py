@@ -8,7 +8,10 @@ import logging.config
 from typing import Final
 
 _TEXT: Final = "%(asctime)s %(levelname)-8s %(message)s"
-_QUIET: Final = ("numba", "filelock", "asyncio", "httpx", "urllib3", "python_multipart")
+_QUIET: Final = (
+    *("numba", "filelock", "asyncio", "urllib3", "python_multipart"),
+    *("httpx", "httpx2", "httpcore2", "openai"),
+)
 """Libraries whose debug lines nobody asked for."""
 
 

@@ -12,7 +12,7 @@ from typing import Literal
 
 from audio_score_server.domain import Score
 from audio_score_server.errors import NoModelError, NotReady, UnknownModel, shortened
-from audio_score_server.pipeline import Pipeline
+from audio_score_server.pipelines.protocol import Pipeline
 from audio_score_server.references.library import Clip, Library
 
 _LOG = logging.getLogger(__name__)

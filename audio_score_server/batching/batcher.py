@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 from audio_score_server.batching.policy import BatchLimits, wait_left
-from audio_score_server.errors import BatchError, NotReady
+from audio_score_server.errors import BatchError, DeviceMemoryError, NotReady
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
@@ -74,6 +74,10 @@ class Batcher(Generic[ItemT, ResultT]):
         self._pending.append(pending)
         self._changed.set()
         return await pending.answer
+
+    async def call(self, function: Callable[[], None]) -> None:
+        """Run something else on the batcher's thread, between batches."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, function)
 
     async def close(self) -> None:
         """Finish the running batch, refuse what still waits, end the thread."""
@@ -159,7 +163,7 @@ class Batcher(Generic[ItemT, ResultT]):
 def _refuse(pending: _Pending[ItemT, ResultT], cause: Exception) -> None:
     if pending.answer.done():
         return
-    if isinstance(cause, NotReady):
+    if isinstance(cause, NotReady | DeviceMemoryError):
         pending.answer.set_exception(cause)
         return
     error = BatchError(f"{type(cause).__name__}: {cause}")

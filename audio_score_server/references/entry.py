@@ -21,7 +21,7 @@ from audio_score_server.domain import EncoderFeatures, Reference, Transcript
 from audio_score_server.references.files import read_regular
 from audio_score_server.references.library import Clip
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 """Changes with the layout of entries."""
 MANIFEST: Final = "manifest.json"
 TRANSCRIPT: Final = "transcript.txt"
@@ -55,6 +55,7 @@ class Manifest(_Frozen):
     clip_sha256: str
     text: str | None
     unit: Literal["word", "phone"]
+    language: str | None
     frame_rate_hz: float
     files: dict[str, FileStamp]
 
@@ -124,6 +125,7 @@ def _manifest_of(
         clip_sha256=digest,
         text=clip.text,
         unit=reference.transcript.unit,
+        language=reference.transcript.language,
         frame_rate_hz=reference.features.frame_rate_hz,
         files={
             name: FileStamp(size=len(content), sha256=hashlib.sha256(content).hexdigest())
@@ -213,7 +215,7 @@ def read_entry(folder: Path, clip: Clip, made_by: tuple[str, str]) -> Reference:
         features = EncoderFeatures(frames, speech, manifest.frame_rate_hz)
     except (SafetensorError, KeyError) as error:
         raise EntryInvalid(f"damaged: {FEATURES} cannot be read") from error
-    return Reference(features, Transcript(transcript, manifest.unit))
+    return Reference(features, Transcript(transcript, manifest.unit, manifest.language))
 
 
 def _verified(folder: Path, name: str, manifest: Manifest) -> bytes:

@@ -12,6 +12,7 @@ from audio_score_server.domain import (
     EncoderFeatures,
     Encoding,
     FloatArray,
+    Placement,
     Transcript,
     Utterance,
     Waveform,
@@ -30,7 +31,7 @@ class FakeRunner:
         self._batch_s = model.batch_ms / 1000
         self._recording_s = model.recording_ms / 1000
         self.fingerprint = f"fake-1:{settings.target_sampling_rate}"
-        self.device = "cpu"
+        self.placement = Placement("cpu")
 
     def prepare(self, waveform: Waveform) -> FloatArray:
         """Band amplitudes ``[frames, 16]``, 20 ms apart."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from audio_score_server.domain import Encoding, InputT, Transcript, Utterance, Waveform
+from audio_score_server.domain import Encoding, InputT, Placement, Transcript, Utterance, Waveform
 
 
 class Runner(Protocol[InputT]):
@@ -16,11 +16,11 @@ class Runner(Protocol[InputT]):
 
     Attributes:
         fingerprint: changes whenever the encoding of some recording could.
-        device: where the model is, for people.
+        placement: where the model is, for people.
     """
 
     fingerprint: str
-    device: str
+    placement: Placement
 
     def prepare(self, waveform: Waveform) -> InputT:
         """Input features of one recording, made on the CPU."""

@@ -2,47 +2,115 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from audio_score_server.checkpoints.locate import locate
+from audio_score_server.checkpoints.models import higgs_audio_checkpoints, whisper_checkpoints
+from audio_score_server.checkpoints.wanted import Checkpoint
 from audio_score_server.errors import ModelLoadError
 from audio_score_server.runners.protocol import Runner
 from audio_score_server.settings import (
     FakeSettings,
     HiggsAudioSettings,
-    ModelSettings,
     PhonesSettings,
     Settings,
     WhisperSettings,
 )
 
+if TYPE_CHECKING:
+    from audio_score_server.runners.whisper.checkpoint import WhisperCheckpoint
 
-def load_runner(model: ModelSettings, settings: Settings) -> Runner[Any]:
-    """Load one model.
+LocalSettings = PhonesSettings | WhisperSettings | HiggsAudioSettings | FakeSettings
+
+
+class Loader:
+    """Loads models one by one; what two of them need is loaded once."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._whispers: dict[tuple[object, ...], WhisperCheckpoint] = {}
+
+    def load(self, model: LocalSettings) -> Runner[Any]:
+        """Load one model.
+
+        Raises:
+            ModelLoadError: with the cause in one line.
+        """
+        try:
+            return self._load(model)
+        except ModelLoadError:
+            raise
+        except Exception as error:
+            # Libraries raise anything while loading; the server must go on without the model.
+            cause = " ".join(str(error).split()) or type(error).__name__
+            raise ModelLoadError(f"{type(error).__name__}: {cause}") from error
+
+    def _load(self, model: LocalSettings) -> Runner[Any]:
+        match model:
+            case PhonesSettings():
+                from audio_score_server.runners.phones.runner import PhonesRunner
+
+                return PhonesRunner(self._settings)
+            case FakeSettings():
+                from audio_score_server.runners.fake import FakeRunner
+
+                return FakeRunner(model, self._settings)
+            case WhisperSettings():
+                return self._load_whisper(model)
+            case HiggsAudioSettings():
+                return self._load_higgs_audio(model)
+
+    def _load_whisper(self, model: WhisperSettings) -> Runner[Any]:
+        checkpoint = self._whisper(*whisper_checkpoints(model), model)
+        from audio_score_server.runners.whisper.runner import WhisperRunner
+
+        return WhisperRunner(model, self._settings, checkpoint)
+
+    def _load_higgs_audio(self, model: HiggsAudioSettings) -> Runner[Any]:
+        tower, extractor, transcriber = higgs_audio_checkpoints(model)
+        folders = self._folder(tower), self._folder(extractor)
+        whisper = self._whisper(transcriber, transcriber, model)
+        from audio_score_server.runners.higgs_audio.runner import HiggsAudioRunner
+        from audio_score_server.runners.higgs_audio.tower import load_tower
+        from audio_score_server.runners.whisper.checkpoint import mel_filters
+
+        return HiggsAudioRunner(
+            model,
+            self._settings,
+            load_tower(folders[0], whisper.log_mel.device, whisper.dtype),
+            mel_filters(folders[1]),
+            whisper,
+        )
+
+    def _whisper(
+        self,
+        weights: Checkpoint,
+        processor: Checkpoint,
+        model: WhisperSettings | HiggsAudioSettings,
+    ) -> WhisperCheckpoint:
+        """The checkpoint on its device, loaded when it is first asked for."""
+        # Files before imports: where they cannot be had, the seconds of the latter are saved.
+        folders = self._folder(weights), self._folder(processor)
+        from audio_score_server.runners.device import choose_device, choose_dtype
+        from audio_score_server.runners.whisper.checkpoint import load_whisper
+
+        device = choose_device(model.device or self._settings.device)
+        dtype = choose_dtype(model.dtype, device)
+        known = (*folders, device, dtype)
+        if known not in self._whispers:
+            rows = self._settings.max_batch_size
+            self._whispers[known] = load_whisper(*folders, device, dtype, rows)
+        return self._whispers[known]
+
+    def _folder(self, checkpoint: Checkpoint) -> Path:
+        return locate(checkpoint, self._settings.models_dir)
+
+
+def load_runner(model: LocalSettings, settings: Settings) -> Runner[Any]:
+    """Load a single model.
 
     Raises:
         ModelLoadError: with the cause in one line.
     """
-    try:
-        return _load(model, settings)
-    except ModelLoadError:
-        raise
-    except Exception as error:
-        # Libraries raise anything while loading; the server must go on without the model.
-        cause = " ".join(str(error).split()) or type(error).__name__
-        raise ModelLoadError(f"{type(error).__name__}: {cause}") from error
-
-
-def _load(model: ModelSettings, settings: Settings) -> Runner[Any]:
-    match model:
-        case PhonesSettings():
-            from audio_score_server.runners.phones.runner import PhonesRunner
-
-            return PhonesRunner(settings)
-        case FakeSettings():
-            from audio_score_server.runners.fake import FakeRunner
-
-            return FakeRunner(model, settings)
-        case WhisperSettings() | HiggsAudioSettings():
-            raise ModelLoadError(
-                f"this version has no runner for models of type {model.type!r} yet"
-            )
+    return Loader(settings).load(model)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import unicodedata
 from typing import Final
 
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
 from audio_score_server.domain import Encoding, FloatArray, Transcript
+from audio_score_server.writing import words
 
-_APOSTROPHES: Final = str.maketrans({"\u2019": "'", "\u02bc": "'", "\u2018": "'", "`": "'"})
 _LEAST_EVIDENCE: Final = 1e-30
 WORTHLESS_NATS: Final = 4.0
 """By how much a unit's log evidence falls short when it is not there at all."""
@@ -19,12 +18,12 @@ WORTHLESS_NATS: Final = 4.0
 def text_similarity(expected: Transcript, recording: Encoding) -> float:
     """How nearly a recording says what is expected, from 0 to 1.
 
-    By the evidence for each expected unit where the model gives it, since that hears the shades
-    between right and wrong; else by the edit distance of the transcripts.
+    Phones by the evidence for each expected one where the model gives it, since that hears the
+    shades between right and wrong; words by the edit distance of the transcripts.
     """
     if not units(recording.transcript):
         return 0.0
-    if recording.evidence is not None:
+    if recording.evidence is not None and expected.unit == "phone":
         return evidence_similarity(recording.evidence)
     return edit_similarity(expected, recording.transcript)
 
@@ -47,14 +46,7 @@ def edit_similarity(expected: Transcript, heard: Transcript) -> float:
 
 
 def units(transcript: Transcript) -> list[str]:
-    """The words, free of case, punctuation and compatibility forms; or the phones."""
+    """The words as they are compared, or the phones."""
     if transcript.unit == "phone":
         return transcript.text.split()
-    folded = unicodedata.normalize("NFKC", transcript.text).casefold().translate(_APOSTROPHES)
-    spaced = "".join(letter if _is_spoken(letter) else " " for letter in folded)
-    return [word for word in (part.strip("'") for part in spaced.split()) if word]
-
-
-def _is_spoken(character: str) -> bool:
-    """Letters, the marks that many scripts write vowels with, digits, and apostrophes."""
-    return character == "'" or unicodedata.category(character)[0] in "LMN"
+    return words(transcript.text)

@@ -4,6 +4,7 @@ from audio_score_server.settings.load import load_settings
 from audio_score_server.settings.model import (
     FakeSettings,
     HiggsAudioSettings,
+    HiggsRemoteSettings,
     ModelSettings,
     PhonesSettings,
     Settings,
@@ -13,6 +14,7 @@ from audio_score_server.settings.model import (
 __all__ = [
     "FakeSettings",
     "HiggsAudioSettings",
+    "HiggsRemoteSettings",
     "ModelSettings",
     "PhonesSettings",
     "Settings",

@@ -17,7 +17,7 @@ from audio_score_server.settings.model import ModelSettings, Settings
 PREFIX: Final = "AUDIO_SCORE_"
 CONFIG_VARIABLE: Final = PREFIX + "CONFIG"
 _SINGLE_KEY_VARIABLE: Final = PREFIX + "MODEL_KEY"
-_PATHS: Final = ("video_clip_dir", "cache_dir", "server_socket")
+_PATHS: Final = ("video_clip_dir", "cache_dir", "models_dir", "server_socket")
 VARIABLES: Final = {
     PREFIX + name.upper(): name for name in Settings.model_fields if name != "models"
 }

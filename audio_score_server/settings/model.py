@@ -13,6 +13,18 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 _DEVICE: Final = r"^(auto|cpu|cuda|cuda:\d+)$"
 Device = Annotated[str, Field(pattern=_DEVICE)]
+Dtype = Literal["auto", "float32", "float16", "bfloat16"]
+SYSTEM_PROMPT: Final = (
+    "You judge how closely a person's recording performs a short reference clip. You hear the "
+    "reference first, then the recording. You answer with one JSON object and nothing else."
+)
+USER_PROMPT: Final = (
+    "Compare the recording with the reference. audio_sim_score: how alike the performances sound "
+    "in pronunciation, rhythm, stress and melody, whoever speaks and however well it was recorded. "
+    "text_sim_score: how much of what the reference says the recording says, and nothing else. "
+    "Both are numbers from 0 (nothing alike) to 1 (the same); silence scores 0. Answer in the form "
+    '{"audio_sim_score": number, "text_sim_score": number}.'
+)
 
 
 class _Frozen(BaseModel):
@@ -36,21 +48,74 @@ class PhonesSettings(_ModelSettings):
     type: Literal["phones"]
 
 
-class WhisperSettings(_ModelSettings):
+class _CheckpointSettings(_ModelSettings):
+    model_id: str = Field(min_length=1, description="Checkpoint on the hub, or a folder.")
+    revision: str | None = Field(
+        default=None, description="Branch, tag or commit on the hub; its main branch where unset."
+    )
+    device: Device | None = Field(
+        default=None, description="Where this model runs; as the server's `device` where unset."
+    )
+    dtype: Dtype = Field(
+        default="auto",
+        description="Of weights and passes. `auto`: float16 on CUDA; on a processor bfloat16 where "
+        "it has that in hardware, else float32.",
+    )
+    encoder_window_s: Annotated[float, Field(ge=1, le=30)] = Field(
+        default=30.0,
+        description="Longest sound that one encoder pass hears. Whisper was trained on 30 s; "
+        "shorter windows are faster and may repeat or invent words.",
+    )
+    language: Annotated[str, Field(pattern=r"^[a-z]{2,3}$")] | None = Field(
+        default=None,
+        description="Code of the language spoken (`en`); found out from each clip where unset.",
+    )
+    max_new_tokens: Annotated[int, Field(ge=1, le=448)] = Field(
+        default=224, description="Longest transcript of a window, in tokens."
+    )
+
+
+class WhisperSettings(_CheckpointSettings):
     """A Whisper checkpoint."""
 
     type: Literal["whisper"]
-    model_id: str = Field(description="Checkpoint on the hub, or a folder.")
     processor_id: str | None = Field(default=None, description="Where its processor is elsewhere.")
+    layer: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="Encoder layer whose output is compared; the last where unset."
+    )
 
 
-class HiggsAudioSettings(_ModelSettings):
+class HiggsAudioSettings(_CheckpointSettings):
     """The audio tower of a Higgs-Audio checkpoint, with a Whisper model for transcripts."""
 
     type: Literal["higgs_audio"]
-    model_id: str = Field(description="Checkpoint on the hub, or a folder.")
     processor_id: str = Field(description="Checkpoint that has the log-mel extractor.")
     transcriber_id: str = Field(description="Whisper checkpoint that writes the transcript.")
+
+
+class HiggsRemoteSettings(_ModelSettings):
+    """A model behind an OpenAI-compatible chat endpoint that listens to both recordings."""
+
+    type: Literal["higgs_remote"]
+    api_base: str = Field(description="Address of the endpoint, up to and with its `/v1`.")
+    api_key_env: str = Field(
+        default="BOSON_API_KEY", description="Environment variable that holds the key."
+    )
+    model_id: str = Field(min_length=1, description="What the endpoint calls the model.")
+    system_prompt: str = Field(default=SYSTEM_PROMPT, description="What it is told to be.")
+    user_prompt: str = Field(default=USER_PROMPT, description="What it is asked.")
+    temperature: Annotated[float, Field(ge=0, le=2)] = Field(
+        default=0.0, description="Randomness of its answers."
+    )
+    max_completion_tokens: Annotated[int, Field(ge=1)] = Field(
+        default=256, description="Longest answer, in tokens."
+    )
+    timeout_s: Annotated[float, Field(gt=0)] = Field(
+        default=30.0, description="Longest wait for an answer, retries included."
+    )
+    max_concurrency: Annotated[int, Field(ge=1)] = Field(
+        default=8, description="Most questions under way at once."
+    )
 
 
 class FakeSettings(_ModelSettings):
@@ -66,7 +131,7 @@ class FakeSettings(_ModelSettings):
 
 
 ModelSettings = Annotated[
-    PhonesSettings | WhisperSettings | HiggsAudioSettings | FakeSettings,
+    PhonesSettings | WhisperSettings | HiggsAudioSettings | HiggsRemoteSettings | FakeSettings,
     Field(discriminator="type"),
 ]
 
@@ -86,6 +151,9 @@ class Settings(_Frozen):
     )
     cache_dir: Path = Field(
         default=Path("cache"), description="Folder of the precomputed reference features."
+    )
+    models_dir: Path | None = Field(
+        default=None, description="Folder of fetched checkpoints; the hub's own cache where unset."
     )
     target_sampling_rate: Annotated[int, Field(ge=8_000, le=48_000)] = Field(
         default=16_000, description="Rate in Hz to which recordings and clips are resampled."

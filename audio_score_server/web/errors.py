@@ -14,8 +14,11 @@ from audio_score_server.errors import (
     AudioError,
     AudioScoreError,
     BatchError,
+    DeviceMemoryError,
     NotReady,
     ReferenceMissing,
+    RemoteError,
+    RemoteTimeout,
     TooLargeAudio,
     TooLongAudio,
     UnknownClip,
@@ -33,7 +36,10 @@ _STATUS: Final[dict[type[AudioScoreError], int]] = {
     TooLongAudio: 413,
     TooLargeAudio: 413,
     BatchError: 500,
+    RemoteError: 502,
     NotReady: 503,
+    DeviceMemoryError: 503,
+    RemoteTimeout: 504,
 }
 _SCORE_ERRORS: Final = (
     (
@@ -64,9 +70,19 @@ _SCORE_ERRORS: Final = (
         "RuntimeError: out of memory",
     ),
     (
+        502,
+        "A remote model refused, failed or answered nonsense.",
+        "api.example.org answered 429: rate limit reached. Try again later.",
+    ),
+    (
         503,
-        "The server is starting or stopping; try again.",
+        "The server is starting or stopping, or the device is out of memory; try again.",
         "The server is starting. Try again shortly.",
+    ),
+    (
+        504,
+        "A remote model did not answer in time.",
+        "api.example.org did not answer within 30 s. Try again later.",
     ),
 )
 SCORE_ERRORS: Final[dict[int | str, dict[str, Any]]] = {

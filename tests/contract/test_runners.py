@@ -159,4 +159,4 @@ def test_fingerprints_differ_between_models() -> None:
 
 def test_warm_up_and_device(runner: Runner[Any]) -> None:
     runner.warm_up()
-    assert runner.device == "cpu"
+    assert runner.placement.device == "cpu"

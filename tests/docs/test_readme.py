@@ -6,14 +6,17 @@ import json
 import re
 import shlex
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from fastapi import FastAPI
+from pydantic.fields import FieldInfo
 
 from audio_score_server.assembly import build_service
 from audio_score_server.cli import FLAGS
-from audio_score_server.settings import PhonesSettings, Settings
+from audio_score_server.settings import ModelSettings, PhonesSettings, Settings
 from audio_score_server.settings.load import VARIABLES
 from audio_score_server.web.app import create_app
 from audio_score_server.web.errors import SCORE_ERRORS
@@ -29,7 +32,7 @@ def _rows(heading: str) -> list[list[str]]:
     table = re.search(r"(?:^\|.*\n)+", section, re.MULTILINE)
     assert table is not None
     lines = table[0].splitlines()[2:]
-    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
 
 
 def _default(name: str) -> str:
@@ -52,6 +55,30 @@ def test_the_settings_table_is_the_settings() -> None:
 def test_the_flags_are_the_command_lines() -> None:
     line = ", ".join(f"`{flag}`" for flag in ("--config", *FLAGS))
     assert f"Flags: {line};" in README
+
+
+def _model_rows() -> Iterator[list[str]]:
+    """Type, setting, default and description; the type's own words in its first row."""
+    for cls in get_args(get_args(ModelSettings)[0]):
+        (kind,) = get_args(cls.model_fields["type"].annotation)
+        yield [f"`{kind}`", "", "", cls.__doc__]
+        for name, field in cls.model_fields.items():
+            if name not in ("key", "type", "only_on"):
+                yield ["", f"`{name}`", _model_default(field), field.description]
+
+
+def _model_default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "needed"
+    if field.default is None:
+        return "-"
+    return f"`{field.default}`" if len(str(field.default)) < 40 else "see `settings/model.py`"
+
+
+def test_the_models_table_is_the_models_settings() -> None:
+    expected = list(_model_rows())
+    table = "\n".join(f"| {' | '.join(str(cell) for cell in row)} |" for row in expected)
+    assert _rows("### Models") == expected, f"the table should be:\n{table}"
 
 
 def _application() -> FastAPI:
@@ -82,9 +109,10 @@ def test_the_commands_are_the_scripts_and_one_curl() -> None:
     commands = _commands()
     assert [command for command in commands if not command.startswith("curl")] == [
         "scripts/serve",
+        "scripts/download",
         "scripts/test",
     ]
-    assert len(commands) == 3
+    assert len(commands) == 4
 
 
 def test_the_curl_gives_the_output_shown(demo: ServerProcess) -> None:

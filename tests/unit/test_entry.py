@@ -120,7 +120,7 @@ _DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "manifest a folder": (lambda entry: _replace_with_folder(entry / MANIFEST), "manifest"),
     "unknown key": (lambda entry: _edit_manifest(entry, extra=1), "manifest"),
     "wrong type": (lambda entry: _edit_manifest(entry, clip_size="big"), "manifest"),
-    "newer format": (lambda entry: _edit_manifest(entry, format=2), "made by another"),
+    "newer format": (lambda entry: _edit_manifest(entry, format=99), "made by another"),
     "no features": (lambda entry: (entry / FEATURES).unlink(), "missing or cut short"),
     "empty features": (lambda entry: _truncate(entry / FEATURES, 0), "missing or cut short"),
     "cut features": (lambda entry: _truncate(entry / FEATURES, 99), "missing or cut short"),

@@ -13,7 +13,8 @@ from audio_score_server.runners.phones.inventory import (
     phone_indices,
     phones_at,
 )
-from audio_score_server.runners.phones.lexicon import look_english, pronounce
+from audio_score_server.runners.english import look_english
+from audio_score_server.runners.phones.lexicon import pronounce
 
 
 def _phones(text: str) -> str:

@@ -9,7 +9,10 @@ import pytest
 
 from audio_score_server.logs import configure_logs
 
-_QUIET = ("numba", "filelock", "asyncio", "httpx", "urllib3", "python_multipart")
+_QUIET = (
+    *("numba", "filelock", "asyncio", "urllib3", "python_multipart"),
+    *("httpx", "httpx2", "httpcore2", "openai"),
+)
 
 
 @pytest.fixture(autouse=True)

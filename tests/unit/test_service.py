@@ -14,7 +14,7 @@ from audio_score_server.audio.decode import DecodeLimits
 from audio_score_server.batching import Batcher, BatchLimits
 from audio_score_server.domain import Encoding, FloatArray, Utterance
 from audio_score_server.errors import BatchError, NoModelError, NotReady, UnknownModel
-from audio_score_server.pipeline import Pipeline
+from audio_score_server.pipelines.local import LocalPipeline
 from audio_score_server.references.library import scan
 from audio_score_server.references.store import ReferenceStore
 from audio_score_server.runners.fake import FakeRunner
@@ -65,11 +65,11 @@ def _service(folder: Path, runners: dict[str, type[FakeRunner]]) -> ScoreService
     return ScoreService(load, cpu_threads=2, concurrency=4)
 
 
-def _pipeline(folder: Path, key: str, cls: type[FakeRunner], pool: ThreadPoolExecutor) -> Pipeline:
+def _pipeline(folder: Path, key: str, cls: type[FakeRunner], pool: ThreadPoolExecutor) -> LocalPipeline:
     runner = cls(_MODEL, _SETTINGS)
     batcher = Batcher(key, runner.run, BatchLimits(8, 0.01))
     store = ReferenceStore(folder / "cache" / key, (runner.fingerprint, ""), 10**6)
-    return Pipeline(key, runner, batcher, store, DecodeLimits(16_000, 0.2, 10.0), pool)
+    return LocalPipeline(key, runner, batcher, store, DecodeLimits(16_000, 0.2, 10.0), pool)
 
 
 def test_a_model_that_cannot_be_started_is_left_out_and_told(

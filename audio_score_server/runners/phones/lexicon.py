@@ -6,28 +6,12 @@ abbreviations out, chooses between homographs, and guesses unknown words with a 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from audio_score_server.runners.phones.inventory import arpabet_of_ipa
 
 _LANGUAGE: Final = "en-us"
-_WORD: Final = re.compile(r"[^\W\d_]+")
-_COMMON: Final = frozenset(
-    (
-        *("the", "and", "is", "are", "was", "were", "you", "your", "it", "he", "she", "we"),
-        *("they", "this", "that", "these", "those", "what", "who", "why", "how", "of", "to"),
-        *("for", "with", "from", "have", "has", "had", "do", "does", "did", "not", "be", "been"),
-        *("will", "would", "can", "could", "my", "his", "her", "our", "their", "there", "here"),
-        *("at", "on", "if", "when", "which", "very", "please", "yes"),
-    )
-)
-"""Frequent in English and rare in other languages: no "a", "in", "no" or "me"."""
-_LEAST_SHARE: Final = 0.08
-"""English texts have a quarter and more, others hardly any."""
-_FEWEST_WORDS: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +47,6 @@ def _read_at_once(text: str) -> tuple[SpokenWord, ...]:
         for word in sentence
         if word.is_spoken and word.phonemes
     )
-
-
-def look_english(texts: Iterable[str]) -> bool:
-    """Whether the texts of a library are English, by the words that hold English together.
-
-    Word lists cannot tell: the dictionary knows the names and the loans of every language.
-    """
-    words = [word for text in texts for word in _WORD.findall(text.casefold())]
-    if sum(not word.isascii() for word in words) > len(words) / 2:
-        return False
-    common = sum(word in _COMMON for word in words)
-    return len(words) < _FEWEST_WORDS or common >= _LEAST_SHARE * len(words)
 
 
 def _arpabet(ipa: list[str]) -> list[str]:

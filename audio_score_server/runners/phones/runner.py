@@ -21,11 +21,13 @@ from audio_score_server.domain import (
     Waveform,
 )
 from audio_score_server.errors import ModelLoadError
+from audio_score_server.runners.device import choose_device, place
+from audio_score_server.runners.english import look_english
 from audio_score_server.runners.phones.alignment import align
 from audio_score_server.runners.phones.decoding import heard_phones
 from audio_score_server.runners.phones.frontend import SAMPLING_RATE, log_mel
 from audio_score_server.runners.phones.inventory import BLANK
-from audio_score_server.runners.phones.lexicon import look_english, pronounce
+from audio_score_server.runners.phones.lexicon import pronounce
 from audio_score_server.runners.phones.network import (
     FRAME_RATE_HZ,
     PhoneNetwork,
@@ -55,7 +57,7 @@ class PhonesRunner:
             ModelLoadError: the weights are missing or damaged, or the device is not there.
         """
         weights = _weights()
-        self._device = _device(settings.device)
+        self._device = choose_device(settings.device)
         with torch.device("meta"):
             # No memory and no random numbers for weights that are replaced at once.
             self._network = PhoneNetwork()
@@ -63,7 +65,7 @@ class PhonesRunner:
             {name: tensor.float() for name, tensor in load(weights).items()}, assign=True
         )
         self._network.eval().to(self._device)
-        self.device = str(self._device)
+        self.placement = place(self._device, self._network.state_dict().values())
         self.fingerprint = f"{_RECIPE}:{hashlib.sha256(weights).hexdigest()[:16]}"
 
     def prepare(self, waveform: Waveform) -> torch.Tensor:
@@ -114,14 +116,6 @@ def _weights() -> bytes:
         return WEIGHTS.read_bytes()
     except OSError as error:
         raise ModelLoadError(f"the packaged weights cannot be read: {error}") from error
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise ModelLoadError(f"device {name!r} was asked for, but CUDA is not available")
-    return torch.device(name)
 
 
 def _encoding(log_probabilities: torch.Tensor, expected: Transcript | None) -> Encoding:

@@ -52,7 +52,7 @@ async def get_health(service: Service) -> HealthAnswer:
 def model_answers(service: ScoreService) -> list[ModelAnswer]:
     """The loaded models, the default first."""
     return [
-        ModelAnswer(key=pipeline.key, device=pipeline.runner.device, default=index == 0)
+        ModelAnswer(key=pipeline.key, device=pipeline.placement.device, default=index == 0)
         for index, pipeline in enumerate(service.pipelines())
     ]
 

@@ -1,4 +1,4 @@
-"""One model's path from bytes to a score: decode and prepare, batch through the device, compare."""
+"""A local model's path: decode and prepare, batch through the device, compare."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, TypeVar, TypeVarTuple
 
 from audio_score_server.audio.decode import DecodeLimits, decode
@@ -24,7 +25,7 @@ Arguments = TypeVarTuple("Arguments")
 Result = TypeVar("Result")
 
 
-class Pipeline:
+class LocalPipeline:
     """A loaded model with its batcher and its references.
 
     Decoding, feature extraction and comparison run on the shared CPU pool, the model on the
@@ -41,7 +42,8 @@ class Pipeline:
         pool: ThreadPoolExecutor,
     ) -> None:
         self.key = key
-        self.runner = runner
+        self.placement = runner.placement
+        self._runner = runner
         self._batcher = batcher
         self._store = store
         self._limits = limits
@@ -52,29 +54,23 @@ class Pipeline:
     async def start(self, library: Library, concurrency: int) -> None:
         """Warm the model up and complete its cache."""
         texts = [clip.text for clip in library.clips() if clip.text]
-        objection = await self._in_pool(self.runner.objection, texts)
+        objection = await self._in_pool(self._runner.objection, texts)
         if objection:
             _LOG.warning("Model %s: %s.", self.key, objection)
-        await asyncio.to_thread(self.runner.warm_up)
+        await self._batcher.call(self._runner.warm_up)
         await self._builder.build_missing(library.clips(), concurrency)
 
     async def close(self) -> None:
         """Refuse what still waits and let go of the model."""
         await self._batcher.close()
-        self.runner.close()
+        self._runner.close()
 
     def failed(self, clip: Clip) -> bool:
         """Whether the clip could not be encoded."""
         return clip.id in self._builder.failures
 
     async def score(self, clip: Clip, data: bytes) -> Score:
-        """Compare an uploaded recording with a clip.
-
-        Raises:
-            AudioError: the recording cannot be used.
-            ReferenceMissing: the clip could not be encoded.
-            BatchError: the model failed on this recording.
-        """
+        """See ``Pipeline.score``."""
         with self._batcher.announce():
             reference = await self._reference(clip)
             utterance = await self._in_pool(self._utterance, data, reference.transcript)
@@ -107,20 +103,27 @@ class Pipeline:
         with self._batcher.announce():
             utterance = await self._in_pool(self._clip_utterance, clip)
         encoding = await self._batcher.submit(utterance)
-        return Reference(encoding.features, utterance.expected or encoding.transcript)
+        return Reference(encoding.features, _reference_transcript(utterance, encoding))
 
     def _clip_utterance(self, clip: Clip) -> Utterance[Any]:
-        expected = self.runner.expected(clip.text) if clip.text else None
+        expected = self._runner.expected(clip.text) if clip.text else None
         return self._utterance(clip.path.read_bytes(), expected)
 
     def _utterance(self, data: bytes, expected: Transcript | None) -> Utterance[Any]:
         waveform = decode(data, self._limits)
-        return Utterance(self.runner.prepare(waveform), expected)
+        return Utterance(self._runner.prepare(waveform), expected)
 
     async def _in_pool(
         self, function: Callable[[*Arguments], Result], *arguments: *Arguments
     ) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
+
+
+def _reference_transcript(clip: Utterance[Any], heard: Encoding) -> Transcript:
+    """What the clip says: as its text tells, else as heard; in the language that was heard."""
+    if clip.expected is None:
+        return heard.transcript
+    return replace(clip.expected, language=clip.expected.language or heard.transcript.language)
 
 
 def _missing(clip: Clip, reason: str) -> ReferenceMissing:

@@ -1,0 +1,1 @@
+"""One model's path from an uploaded recording to a score."""

@@ -1,0 +1,1 @@
+"""Scoring by a model behind an OpenAI-compatible chat-completions endpoint."""

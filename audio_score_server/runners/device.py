@@ -1,0 +1,97 @@
+"""Where a model runs and in which numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, TypeVar
+
+import torch
+
+from audio_score_server.domain import Placement
+from audio_score_server.errors import DeviceMemoryError, ModelLoadError
+
+ItemT = TypeVar("ItemT")
+ResultT = TypeVar("ResultT")
+_CPU_OUT_OF_MEMORY: Final = "can't allocate memory"
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of a setting: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+
+    Raises:
+        ModelLoadError: it is not there.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    device = torch.device(name)
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ModelLoadError(f"device {name!r} was asked for, but CUDA is not available")
+    if device.index is not None and device.index >= torch.cuda.device_count():
+        raise ModelLoadError(
+            f"device {name!r} was asked for; the last one is cuda:{torch.cuda.device_count() - 1}"
+        )
+    return device
+
+
+def choose_dtype(name: str, device: torch.device) -> torch.dtype:
+    """The dtype of a setting; ``auto`` asks the hardware.
+
+    Whisper was trained in float16, which keeps more digits than bfloat16; processors multiply
+    matrices of bfloat16 alone in hardware, those that have it three times as fast as float32.
+    """
+    if name != "auto":
+        return {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}[
+            name
+        ]
+    if device.type == "cuda":
+        return torch.float16
+    capabilities = torch.cpu.get_capabilities()
+    fast = any(capabilities.get(name) for name in ("amx_bf16", "avx512_bf16", "bf16"))
+    return torch.bfloat16 if fast else torch.float32
+
+
+def place(device: torch.device, tensors: Iterable[torch.Tensor]) -> Placement:
+    """What a model's tensors come to on a device."""
+    weights = list(tensors)
+    name = str(device)
+    if device.type == "cuda":
+        name = f"{device} ({torch.cuda.get_device_name(device)})"
+    return Placement(
+        device=name,
+        dtype=str(weights[0].dtype).removeprefix("torch.") if weights else "",
+        parameters=sum(weight.numel() for weight in weights),
+        size=sum(weight.nbytes for weight in weights),
+    )
+
+
+def within_memory(
+    run: Callable[[Sequence[ItemT]], list[ResultT]],
+) -> Callable[[Sequence[ItemT]], list[ResultT]]:
+    """``run``, with a batch that does not fit into the device's memory halved and tried again.
+
+    The returned function raises ``DeviceMemoryError`` where an item does not fit even alone.
+    """
+
+    def attempt(items: Sequence[ItemT]) -> list[ResultT]:
+        try:
+            return run(items)
+        except RuntimeError as error:
+            if not out_of_memory(error):
+                raise
+        # Outside the handler: the traceback there keeps the batch's tensors alive.
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        if len(items) == 1:
+            raise DeviceMemoryError(
+                "The model's device has too little memory for this recording. Try again later, or "
+                "send a shorter one."
+            )
+        middle = len(items) // 2
+        return [*attempt(items[:middle]), *attempt(items[middle:])]
+
+    return attempt
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that a device's memory is full."""
+    return isinstance(error, torch.OutOfMemoryError) or _CPU_OUT_OF_MEMORY in str(error)

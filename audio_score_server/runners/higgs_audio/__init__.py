@@ -1,0 +1,1 @@
+"""The audio tower of Higgs-Audio checkpoints, with a Whisper checkpoint for transcripts."""

@@ -1,0 +1,114 @@
+"""A Higgs-Audio checkpoint as a runner."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import torch
+
+from audio_score_server.domain import Encoding, FloatArray, Transcript, Utterance, Waveform
+from audio_score_server.errors import ModelLoadError
+from audio_score_server.runners.higgs_audio.tower import Tower
+from audio_score_server.runners.whisper.checkpoint import WhisperCheckpoint
+from audio_score_server.runners.whisper.encoding import encoding, noise, objection, tasks
+from audio_score_server.runners.whisper.frontend import LogMel
+from audio_score_server.runners.whisper.hearing import POSITIONS_A_SECOND, Ear, Recording
+from audio_score_server.settings import HiggsAudioSettings, Settings
+
+_RECIPE: Final = "higgs-audio-1"
+"""Changes with the front end, the cutting, the features or the decoding."""
+_FEATURES_A_SECOND: Final = 25
+
+
+@dataclass(frozen=True, slots=True)
+class TwofoldRecording:
+    """One recording as the tower takes it, and as the transcriber does."""
+
+    tower: Recording
+    transcriber: Recording
+
+
+class HiggsAudioRunner:
+    """Features of the audio tower, transcripts of a Whisper checkpoint."""
+
+    def __init__(
+        self,
+        model: HiggsAudioSettings,
+        settings: Settings,
+        tower: Tower,
+        filters: FloatArray,
+        transcriber: WhisperCheckpoint,
+    ) -> None:
+        """Make a runner of loaded parts; ``filters``: mel filters ``[201, bands]`` of the tower.
+
+        Raises:
+            ModelLoadError: the parts do not fit together.
+        """
+        transcriber.scribe.vocabulary.check_language(model.language)
+        if filters.shape[1] != tower.bands:
+            raise ModelLoadError(
+                f"the audio tower takes {tower.bands} mel bands, {model.processor_id} makes "
+                f"{filters.shape[1]}; name another processor_id"
+            )
+        self._model = model
+        self._most = settings.max_batch_size
+        self._transcriber = transcriber
+        self._tower_ear, self._ear = self._ears(tower, filters)
+        self.placement = replace(
+            tower.placement,
+            parameters=tower.placement.parameters + transcriber.placement.parameters,
+            size=tower.placement.size + transcriber.placement.size,
+        )
+        parts = (tower.fingerprint, transcriber.fingerprint, model.encoder_window_s)
+        self.fingerprint = ":".join(
+            map(str, (_RECIPE, *parts, model.max_new_tokens, model.language))
+        )
+
+    def prepare(self, waveform: Waveform) -> TwofoldRecording:
+        """Parts of at most a window, as log-mel spectrograms (on CUDA as samples)."""
+        return TwofoldRecording(self._tower_ear.prepare(waveform), self._ear.prepare(waveform))
+
+    def expected(self, text: str) -> Transcript:
+        """The text as it stands, in the language that is set."""
+        return Transcript(text, "word", self._model.language)
+
+    def objection(self, texts: Sequence[str]) -> str | None:
+        """That of the transcriber."""
+        return objection(self._transcriber.scribe, texts)
+
+    @torch.inference_mode()
+    def run(self, utterances: Sequence[Utterance[TwofoldRecording]]) -> list[Encoding]:
+        """One pass of the tower and one of the transcriber's encoder; then all transcripts."""
+        heard = self._tower_ear.hear([each.features.tower for each in utterances], self._most)
+        with self._transcriber.lock:
+            spoken = self._ear.hear([each.features.transcriber for each in utterances], self._most)
+            written = self._transcriber.scribe.transcribe(
+                tasks(utterances, spoken, self._model.language), self._model.max_new_tokens
+            )
+        return [encoding(*each) for each in zip(utterances, heard, written, strict=True)]
+
+    def warm_up(self) -> None:
+        """Capture what will be replayed, and run a second of noise through."""
+        with self._transcriber.lock, torch.inference_mode():
+            self._transcriber.scribe.capture(self._ear.positions)
+        self.run([Utterance(self.prepare(noise()), self.expected("one two"))])
+
+    def close(self) -> None:
+        """Let go of the weights, of which other models may still use the transcriber's."""
+        del self._tower_ear, self._ear, self._transcriber
+
+    def _ears(self, tower: Tower, filters: FloatArray) -> tuple[Ear, Ear]:
+        def encode(mel: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            features = tower.encode(mel)
+            return features, features
+
+        window_s = self._model.encoder_window_s
+        transcriber = self._transcriber
+        longest_s = tower.encoder.longest / POSITIONS_A_SECOND
+        log_mel = LogMel(filters, transcriber.log_mel.device)
+        return (
+            Ear(log_mel, encode, tower.dtype, min(window_s, longest_s), _FEATURES_A_SECOND),
+            transcriber.ear(window_s),
+        )

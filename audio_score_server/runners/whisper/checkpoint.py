@@ -1,0 +1,128 @@
+"""Loading a Whisper checkpoint, and sharing it between the models that name it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+import torch
+from transformers import AutoTokenizer, WhisperFeatureExtractor, WhisperForConditionalGeneration
+from transformers.utils import logging
+
+from audio_score_server.domain import FloatArray, Placement
+from audio_score_server.errors import ModelLoadError
+from audio_score_server.runners.device import place
+from audio_score_server.runners.whisper.decoder import TextDecoder
+from audio_score_server.runners.whisper.encoder import AudioEncoder
+from audio_score_server.runners.whisper.frontend import LogMel
+from audio_score_server.runners.whisper.hearing import POSITIONS_A_SECOND, Ear
+from audio_score_server.runners.whisper.scribe import Scribe
+from audio_score_server.runners.whisper.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True, slots=True)
+class WhisperCheckpoint:
+    """A loaded checkpoint.
+
+    Attributes:
+        log_mel: its front end.
+        encoder: its encoder.
+        scribe: its decoder.
+        dtype: of weights and passes.
+        placement: where it is.
+        fingerprint: changes with its weights, its front end and the dtype.
+        lock: held during passes, which share memory on the device.
+    """
+
+    log_mel: LogMel
+    encoder: AudioEncoder
+    scribe: Scribe
+    dtype: torch.dtype
+    placement: Placement
+    fingerprint: str
+    lock: Lock
+
+    def ear(self, window_s: float, layer: int | None = None) -> Ear:
+        """The encoder with its front end.
+
+        Args:
+            window_s: longest sound of one pass; never more than the encoder has positions for.
+            layer: whose output the features are; None for the last.
+
+        Raises:
+            ModelLoadError: there is no such layer.
+        """
+        depth = self.encoder.depth
+        if layer is not None and layer > depth:
+            raise ModelLoadError(f"layer {layer} was asked for; the encoder has {depth}")
+
+        def encode(mel: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            last, tapped = self.encoder(mel, layer or depth)
+            hidden = self.encoder.norm(last)
+            return hidden, hidden if layer in (None, depth) else tapped
+
+        longest_s = min(window_s, self.encoder.longest / POSITIONS_A_SECOND)
+        return Ear(self.log_mel, encode, self.dtype, longest_s, POSITIONS_A_SECOND)
+
+
+def load_whisper(
+    folder: Path, processor: Path, device: torch.device, dtype: torch.dtype, most_rows: int
+) -> WhisperCheckpoint:
+    """Load a checkpoint.
+
+    Args:
+        folder: its configuration and weights.
+        processor: folder of its feature extractor and tokenizer.
+        device: where to.
+        dtype: of weights and passes.
+        most_rows: transcripts that are written at once.
+
+    Raises:
+        Exception: whatever transformers finds wrong with the files.
+    """
+    # The server tells about its models itself.
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    filters = mel_filters(processor)
+    tokenizer = AutoTokenizer.from_pretrained(processor, local_files_only=True)
+    model = WhisperForConditionalGeneration.from_pretrained(
+        folder, dtype=dtype, local_files_only=True
+    )
+    fingerprint = digest({**model.state_dict(), "mel filters": torch.from_numpy(filters)})
+    vocabulary = Vocabulary(tokenizer, model.generation_config)
+    torch.nn.Module.to(model, device)
+    model.train(False)
+    with torch.inference_mode():
+        decoder = TextDecoder(model.model.decoder, vocabulary.unsaid, vocabulary.unsaid_first)
+        return WhisperCheckpoint(
+            log_mel=LogMel(filters, device),
+            encoder=AudioEncoder(model.model.encoder),
+            scribe=Scribe(decoder, vocabulary, most_rows),
+            dtype=dtype,
+            placement=place(device, model.model.state_dict().values()),
+            fingerprint=fingerprint,
+            lock=Lock(),
+        )
+
+
+def mel_filters(folder: Path) -> FloatArray:
+    """The mel filters ``[201, bands]`` of the feature extractor in a folder."""
+    extractor = WhisperFeatureExtractor.from_pretrained(folder, local_files_only=True)
+    return np.asarray(extractor.mel_filters, np.float32)
+
+
+def digest(weights: Mapping[str, torch.Tensor]) -> str:
+    """Changes with any weight: dtypes, names, shapes, and the sum of each tensor's bits.
+
+    Hashing the bytes of a large checkpoint would take longer than loading it.
+    """
+    found = hashlib.sha256()
+    for name, tensor in sorted(weights.items()):
+        pieces = tensor.detach().contiguous().view(torch.int16)
+        bits = int(pieces.sum(dtype=torch.int64))
+        found.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)}:{bits};".encode())
+    return found.hexdigest()[:16]

@@ -1,0 +1,242 @@
+"""One pass of Whisper's text decoder over a few tokens of each of several transcripts.
+
+Cross-attention is computed in the encoder's own space: instead of projecting all 1,500 encoder
+frames to keys and values in every layer, the few queries are projected back, and the frames are
+averaged before they are projected to values. The result is the same, since both projections are
+linear; for a transcript of 15 tokens it takes a quarter of the operations, and where a step is
+bound by memory it reads a twentieth of the bytes. (Known from language models that keep compressed
+keys and values: DeepSeek-AI, "DeepSeek-V2", 2024, section 2.1.2.)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import torch
+from torch.nn import functional
+
+from audio_score_server.runners.whisper.encoder import Linear, Norm, linear_of, merged_of, norm_of
+
+_CHUNK: Final = 256
+"""Most positions whose scores over the vocabulary are in memory at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What the decoder remembers of the transcripts of a batch.
+
+    Attributes:
+        audio: encoder output ``[rows, positions, width]``.
+        keys: of the tokens so far, ``[layers, rows, capacity, heads, head width]``.
+        values: like ``keys``.
+    """
+
+    audio: torch.Tensor
+    keys: torch.Tensor
+    values: torch.Tensor
+
+    def move(self, source: int, target: int) -> None:
+        """Put one transcript's memory in place of another's."""
+        self.audio[target] = self.audio[source]
+        self.keys[:, target] = self.keys[:, source]
+        self.values[:, target] = self.values[:, source]
+
+
+@dataclass(frozen=True, slots=True)
+class _Cross:
+    """Attention of tokens to the encoder's output; ``keys`` and ``values`` by head."""
+
+    norm: Norm
+    queries: Linear
+    keys: torch.Tensor
+    values: torch.Tensor
+    value_bias: torch.Tensor
+    out: Linear
+
+    def __call__(self, hidden: torch.Tensor, audio: torch.Tensor) -> torch.Tensor:
+        """``[rows, tokens, width]``, given ``[rows, positions, width]``, to the former's shape."""
+        rows, tokens, width = hidden.shape
+        heads = len(self.keys)
+        queries = self.queries(self.norm(hidden)).view(rows * tokens, heads, -1).transpose(0, 1)
+        back = torch.bmm(queries, self.keys).view(heads, rows, tokens, width)
+        scores = torch.matmul(
+            back.transpose(0, 1).reshape(rows, heads * tokens, width), audio.transpose(1, 2)
+        )
+        mean = torch.matmul(scores.softmax(dim=-1), audio)
+        by_head = mean.view(rows, heads, tokens, width).transpose(0, 1)
+        values = torch.bmm(by_head.reshape(heads, rows * tokens, width), self.values)
+        merged = values.transpose(0, 1).reshape(rows, tokens, width) + self.value_bias
+        return self.out(merged)
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    heads: int
+    self_norm: Norm
+    merged: Linear
+    self_out: Linear
+    cross: _Cross
+    forward_norm: Norm
+    widen: Linear
+    narrow: Linear
+
+
+class TextDecoder:
+    """Tokens to what greedy decoding would say next."""
+
+    def __init__(self, decoder: Any, unsaid: list[int], unsaid_first: list[int]) -> None:
+        """Take over a loaded module.
+
+        Args:
+            decoder: with the names of transformers' ``WhisperDecoder``.
+            unsaid: tokens that are never chosen.
+            unsaid_first: tokens that are not chosen right after the prompt.
+        """
+        self._embeddings = decoder.embed_tokens.weight.detach()
+        self._positions = decoder.embed_positions.weight.detach()
+        self._layers = [_layer_of(layer) for layer in decoder.layers]
+        self._norm = norm_of(decoder.layer_norm)
+        self._barred = self._bars(unsaid)
+        self._barred_first = self._bars([*unsaid, *unsaid_first])
+
+    @property
+    def longest(self) -> int:
+        """Most tokens of a transcript, its prompt counted."""
+        return len(self._positions)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return torch.device(self._embeddings.device)
+
+    def session(self, rows: int, positions: int, capacity: int) -> Session:
+        """Empty memory for transcripts of at most ``capacity`` tokens."""
+        heads = self._layers[0].heads
+        width = self._embeddings.shape[1]
+        shape = (len(self._layers), rows, capacity, heads, width // heads)
+        # Zeros: what is masked is multiplied by nought, and nought times garbage may be NaN.
+        return Session(
+            self._embeddings.new_zeros(rows, positions, width),
+            self._embeddings.new_zeros(shape),
+            self._embeddings.new_zeros(shape),
+        )
+
+    def choices(
+        self, session: Session, tokens: torch.Tensor, starts: torch.Tensor, reach: int, skipped: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Feed tokens; see what greedy decoding would choose after each.
+
+        Args:
+            session: memory of the rows; the tokens' keys and values are put into it.
+            tokens: int64 ``[rows, columns]``.
+            starts: int64 ``[rows]``: the position of each row's first token in its transcript.
+            reach: no row's tokens end behind this position.
+            skipped: columns at the left whose choices are not wanted; the first choice is then
+                that of a transcript's first word. 0 in the midst of transcripts.
+
+        Returns:
+            The tokens chosen, int64 ``[rows, columns - skipped]``, and the log-probability of the
+            token that was fed next, float32, of the same shape (its last column says nothing).
+        """
+        hidden = self._hidden(session, tokens, starts, reach)[:, skipped:]
+        following = functional.pad(tokens[:, skipped + 1 :], (0, 1))
+        rows, columns, width = hidden.shape
+        parts = zip(
+            torch.split(hidden.reshape(-1, width), _CHUNK),
+            torch.split(following.reshape(-1, 1), _CHUNK),
+            strict=True,
+        )
+        chosen, likelihoods = zip(*(self._choose(*part) for part in parts), strict=True)
+        choices = torch.cat(chosen).view(rows, columns)
+        if skipped:
+            choices[:, 0] = (self._scores(hidden[:, 0]) + self._barred_first).argmax(dim=1)
+        return choices, torch.cat(likelihoods).view(rows, columns)
+
+    def best_of(self, session: Session, first: int, allowed: torch.Tensor) -> torch.Tensor:
+        """Which of the allowed tokens best follows a transcript's ``first`` one, ``[rows]``."""
+        rows = len(session.audio)
+        tokens = torch.full((rows, 1), first, device=self.device)
+        starts = torch.zeros(rows, dtype=torch.int64, device=self.device)
+        scores = self._scores(self._hidden(session, tokens, starts, 1)[:, 0])
+        return allowed[scores[:, allowed].argmax(dim=1)]
+
+    def _bars(self, tokens: list[int]) -> torch.Tensor:
+        """To be added to scores: nought, and minus infinity for ``tokens``."""
+        bars = torch.zeros(len(self._embeddings), device=self.device)
+        bars[torch.tensor(tokens, dtype=torch.int64, device=self.device)] = -torch.inf
+        return bars
+
+    def _scores(self, hidden: torch.Tensor) -> torch.Tensor:
+        return functional.linear(hidden, self._embeddings).float()
+
+    def _choose(
+        self, hidden: torch.Tensor, following: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        scores = self._scores(hidden)
+        likelihood = scores.gather(1, following)[:, 0] - scores.logsumexp(dim=1)
+        return (scores + self._barred).argmax(dim=1), likelihood
+
+    def _hidden(
+        self, session: Session, tokens: torch.Tensor, starts: torch.Tensor, reach: int
+    ) -> torch.Tensor:
+        places = starts[:, None] + torch.arange(tokens.shape[1], device=self.device)
+        # Rows that are fed less than the widest one are padded, maybe beyond the last position.
+        positions = self._positions[places.clamp(max=self.longest - 1)]
+        hidden = functional.embedding(tokens, self._embeddings) + positions
+        visible = torch.arange(reach, device=self.device) <= places[:, :, None]
+        for number, layer in enumerate(self._layers):
+            memory = (session.keys[number], session.values[number])
+            hidden = hidden + _attend(layer, hidden, memory, places, visible)
+            hidden = hidden + layer.cross(hidden, session.audio[: len(tokens)])
+            hidden = hidden + layer.narrow(functional.gelu(layer.widen(layer.forward_norm(hidden))))
+        return self._norm(hidden)
+
+
+def _attend(
+    layer: _Layer,
+    hidden: torch.Tensor,
+    memory: tuple[torch.Tensor, torch.Tensor],
+    places: torch.Tensor,
+    visible: torch.Tensor,
+) -> torch.Tensor:
+    """Attention of tokens to those before them, whose keys and values are remembered."""
+    rows, columns, width = hidden.shape
+    merged = layer.merged(layer.self_norm(hidden))
+    queries, keys, values = merged.view(rows, columns, 3, layer.heads, -1).unbind(dim=2)
+    own = torch.arange(rows, device=hidden.device)[:, None]
+    for remembered, fresh in zip(memory, (keys, values), strict=True):
+        remembered[own, places] = fresh
+    known_keys, known_values = (part[:rows, : visible.shape[-1]].transpose(1, 2) for part in memory)
+    attended = functional.scaled_dot_product_attention(
+        queries.transpose(1, 2), known_keys, known_values, attn_mask=visible[:, None], scale=1.0
+    )
+    return layer.self_out(attended.transpose(1, 2).reshape(rows, columns, width))
+
+
+def _layer_of(layer: Any) -> _Layer:
+    return _Layer(
+        heads=layer.self_attn.num_heads,
+        self_norm=norm_of(layer.self_attn_layer_norm),
+        merged=merged_of(layer.self_attn),
+        self_out=linear_of(layer.self_attn.out_proj),
+        cross=_cross_of(layer.encoder_attn, norm_of(layer.encoder_attn_layer_norm)),
+        forward_norm=norm_of(layer.final_layer_norm),
+        widen=linear_of(layer.fc1),
+        narrow=linear_of(layer.fc2),
+    )
+
+
+def _cross_of(attention: Any, norm: Norm) -> _Cross:
+    heads, scale = attention.num_heads, attention.scaling
+    queries = linear_of(attention.q_proj)
+    assert queries.bias is not None
+    width = len(queries.weight)
+    return _Cross(
+        norm=norm,
+        queries=Linear(queries.weight * scale, queries.bias * scale),
+        keys=attention.k_proj.weight.detach().view(heads, width // heads, width),
+        values=attention.v_proj.weight.detach().view(heads, width // heads, width).transpose(1, 2),
+        value_bias=attention.v_proj.bias.detach(),
+        out=linear_of(attention.out_proj),
+    )

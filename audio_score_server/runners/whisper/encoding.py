@@ -1,0 +1,58 @@
+"""What runners that write words with a Whisper decoder have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from audio_score_server.domain import EncoderFeatures, Encoding, Transcript, Utterance, Waveform
+from audio_score_server.runners.english import look_english
+from audio_score_server.runners.whisper.frontend import SAMPLING_RATE
+from audio_score_server.runners.whisper.hearing import Heard
+from audio_score_server.runners.whisper.scribe import Scribe, Task, Transcription
+
+
+def objection(scribe: Scribe, texts: Sequence[str]) -> str | None:
+    """None but for checkpoints that were trained on English alone."""
+    if scribe.vocabulary.languages or look_english(texts):
+        return None
+    return "it knows English only, and the clips' texts do not look English"
+
+
+def tasks(
+    utterances: Sequence[Utterance[Any]], heard: Sequence[Sequence[Heard]], language: str | None
+) -> list[Task]:
+    """What is to be transcribed: the parts with speech in them.
+
+    What a recogniser trained on subtitles writes of silence is made up.
+    """
+    return [
+        Task(
+            [part.hidden for part in parts if part.speech.any()],
+            language or (utterance.expected.language if utterance.expected else None),
+            utterance.expected.text if utterance.expected else "",
+        )
+        for utterance, parts in zip(utterances, heard, strict=True)
+    ]
+
+
+def encoding(utterance: Utterance[Any], heard: Sequence[Heard], written: Transcription) -> Encoding:
+    """Features and transcript of one utterance, of what was heard of its parts."""
+    features = EncoderFeatures(
+        np.concatenate([part.features for part in heard]),
+        np.concatenate([part.speech for part in heard]),
+        heard[0].frame_rate_hz,
+    )
+    return Encoding(
+        features,
+        Transcript(written.text, "word", written.language),
+        None if utterance.expected is None else written.evidence,
+    )
+
+
+def noise() -> Waveform:
+    """A second of it, to warm up with."""
+    samples = np.random.default_rng(0).standard_normal(SAMPLING_RATE).astype(np.float32)
+    return Waveform(0.1 * samples, SAMPLING_RATE)

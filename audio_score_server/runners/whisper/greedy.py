@@ -1,0 +1,153 @@
+"""Greedy decoding that has a draft verified instead of writing token by token.
+
+What comes out is what plain greedy decoding would write: every token is the likeliest after those
+before it, whoever guessed it first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from audio_score_server.domain import FloatArray, IntArray
+from audio_score_server.runners.whisper.decoder import Session
+from audio_score_server.runners.whisper.drafting import Draft
+
+
+class Passes(Protocol):
+    """Passes of a decoder, however they are brought to the device."""
+
+    def session(self, rows: int, positions: int, capacity: int) -> Session:
+        """Memory for a batch of transcripts."""
+        ...
+
+    def __call__(
+        self, session: Session, tokens: list[list[int]], starts: list[int], skipped: int
+    ) -> tuple[IntArray, FloatArray]:
+        """``TextDecoder.choices`` for rows of different lengths."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When a transcript ends.
+
+    Attributes:
+        stop: the token that ends it.
+        most: longest transcript in tokens, the prompt not counted.
+    """
+
+    stop: int
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was read from one recording.
+
+    Attributes:
+        tokens: the transcript, without prompt and end.
+        likelihoods: float32 ``[draft]``: log-probability of each token of the draft, given the
+            sound and the draft before it.
+        passes: decoder passes that it took.
+    """
+
+    tokens: list[int]
+    likelihoods: FloatArray
+    passes: int
+
+
+class _Row:
+    """One transcript in the making."""
+
+    def __init__(self, place: int, prompt: Sequence[int], draft: Sequence[int], limits: Limits):
+        self.place = place
+        self.likelihoods = np.empty(0, np.float32)
+        self.said: list[int] = []
+        self.passes = 0
+        self.done = False
+        self.start = 0
+        self._fed = list(prompt)
+        self._draft = Draft(draft)
+        self._limits = limits
+        self._guess = self._next_guess()
+
+    def feed(self) -> list[int]:
+        """Tokens that the decoder has not seen: the last known ones and a guess."""
+        return self._fed + self._guess
+
+    def take(self, choices: IntArray, likelihoods: FloatArray) -> None:
+        """Learn what greedy decoding chooses after the last known token and after each guess."""
+        if not self.passes:
+            self.likelihoods = likelihoods[: len(self._guess)].copy()
+        self.passes += 1
+        held = 0
+        while held < len(self._guess) and choices[held] == self._guess[held]:
+            held += 1
+        own = int(choices[held])
+        self.said += [*self._guess[:held], own]
+        self.start += len(self._fed) + held
+        self._fed = [own]
+        self._draft.follow(len(self._guess), held, own)
+        if own == self._limits.stop:
+            self.said.pop()
+        self.done = own == self._limits.stop or len(self.said) >= self._limits.most
+        self._guess = self._next_guess()
+
+    def _next_guess(self) -> list[int]:
+        # One less than is left: each pass brings a token of its own.
+        return self._draft.guess(max(0, self._limits.most - len(self.said) - 1))
+
+
+def decode(
+    passes: Passes,
+    session: Session,
+    prompts: Sequence[Sequence[int]],
+    drafts: Sequence[Sequence[int]],
+    limits: Limits,
+) -> list[Reading]:
+    """Transcribe a batch.
+
+    Args:
+        passes: of the decoder.
+        session: its memory, the encoder's output of each row in place.
+        prompts: what each transcript starts with, all of one length.
+        drafts: what each is expected to say, maybe nothing; no longer than ``limits.most - 1``.
+        limits: when transcripts end.
+
+    Returns:
+        A reading for each row. They advance together, each by as many tokens as hold; finished
+        ones leave the batch.
+    """
+    rows = [
+        _Row(place, prompt, draft, limits)
+        for place, (prompt, draft) in enumerate(zip(prompts, drafts, strict=True))
+    ]
+    finished: list[_Row] = []
+    skipped = len(prompts[0]) - 1
+    while rows:
+        starts = [row.start for row in rows]
+        chosen, likelihoods = passes(session, [row.feed() for row in rows], starts, skipped)
+        skipped = 0
+        for row, *outcome in zip(rows, chosen, likelihoods, strict=True):
+            row.take(*outcome)
+        finished += _leave(rows, session)
+    finished.sort(key=lambda row: row.place)
+    return [Reading(row.said, row.likelihoods, row.passes) for row in finished]
+
+
+def _leave(rows: list[_Row], session: Session) -> list[_Row]:
+    """Take finished rows out; the last rows move into their places."""
+    gone = []
+    for place in reversed(range(len(rows))):
+        if not rows[place].done:
+            continue
+        gone.append(rows[place])
+        last = rows.pop()
+        if place < len(rows):
+            session.move(len(rows), place)
+            rows[place] = last
+    return gone

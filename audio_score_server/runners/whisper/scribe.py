@@ -1,0 +1,138 @@
+"""Writing down what an encoder heard, with what should have been said as a draft."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from audio_score_server.domain import FloatArray
+from audio_score_server.runners.whisper.decoder import Session, TextDecoder
+from audio_score_server.runners.whisper.drafting import said_of
+from audio_score_server.runners.whisper.greedy import Limits, Passes, Reading, decode
+from audio_score_server.runners.whisper.passes import EagerPasses, ReplayedPasses
+from audio_score_server.runners.whisper.vocabulary import DraftText, Vocabulary, joined
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One recording to be transcribed.
+
+    Attributes:
+        parts: encoder output ``[positions, width]`` of each part in which there is speech.
+        language: code; None to find out.
+        expected: what it should say; empty where that is not known.
+    """
+
+    parts: list[torch.Tensor]
+    language: str | None
+    expected: str
+
+
+@dataclass(frozen=True, slots=True)
+class Transcription:
+    """What was written.
+
+    Attributes:
+        text: the transcript.
+        language: code of the language it is in; None where that was not found out.
+        evidence: float32 ``[expected words]``: probability of each, given the sound and the words
+            before it.
+        passes: decoder passes that it took.
+    """
+
+    text: str
+    language: str | None
+    evidence: FloatArray
+    passes: int
+
+
+class Scribe:
+    """A decoder with its vocabulary."""
+
+    def __init__(self, decoder: TextDecoder, vocabulary: Vocabulary, most_rows: int) -> None:
+        """``most_rows``: transcripts that are written at once."""
+        self.vocabulary = vocabulary
+        self._decoder = decoder
+        self._most_rows = most_rows
+        self._passes: Passes = EagerPasses(decoder)
+
+    def capture(self, positions: int) -> None:
+        """On CUDA, record the passes for encoder outputs of so many positions, to replay them."""
+        if self._decoder.device.type == "cuda" and isinstance(self._passes, EagerPasses):
+            self._passes = ReplayedPasses(
+                self._decoder, self._most_rows, positions, self.vocabulary.prompt_length
+            )
+
+    def transcribe(self, tasks: Sequence[Task], most_tokens: int) -> list[Transcription]:
+        """Write down a batch of recordings; each part at most ``most_tokens`` long."""
+        prompt = self.vocabulary.prompt_length
+        limits = Limits(self.vocabulary.stop, min(most_tokens, self._decoder.longest - prompt))
+        pages = [_Page(task, self.vocabulary, limits.most) for task in tasks]
+        for batch in self._batches(pages):
+            self._write(batch, limits)
+        return [page.transcription(self.vocabulary) for page in pages]
+
+    def _batches(self, pages: list[_Page]) -> Iterator[list[_Page]]:
+        """First the first parts of all recordings, then the second ones, and so on."""
+        while unfinished := [page for page in pages if page.parts]:
+            for first in range(0, len(unfinished), self._most_rows):
+                yield unfinished[first : first + self._most_rows]
+
+    def _write(self, pages: list[_Page], limits: Limits) -> None:
+        parts = [page.parts.pop(0) for page in pages]
+        drafts = [page.draft() for page in pages]
+        # Every pass may be as wide as the widest first one.
+        capacity = limits.most + 2 * self.vocabulary.prompt_length + max(map(len, drafts))
+        session = self._passes.session(len(parts), len(parts[0]), capacity)
+        for row, hidden in enumerate(parts):
+            session.audio[row] = hidden
+        self._find_languages(pages, session)
+        prompts = [self.vocabulary.prompt(page.language) for page in pages]
+        readings = decode(self._passes, session, prompts, drafts, limits)
+        for page, reading in zip(pages, readings, strict=True):
+            page.take(reading)
+
+    def _find_languages(self, pages: list[_Page], session: Session) -> None:
+        """By the likeliest language token, as Whisper does it."""
+        if not self.vocabulary.languages or all(page.language for page in pages):
+            return
+        allowed = torch.tensor(list(self.vocabulary.languages.values()), device=session.keys.device)
+        best = self._decoder.best_of(session, self.vocabulary.start, allowed)
+        for page, token in zip(pages, best[: len(pages)].tolist(), strict=True):
+            page.language = page.language or self.vocabulary.language_of(token)
+
+
+class _Page:
+    """The transcript of one recording, part by part."""
+
+    def __init__(self, task: Task, vocabulary: Vocabulary, most: int) -> None:
+        self.parts = list(task.parts)
+        self.language = task.language
+        self._expected: DraftText = vocabulary.draft(task.expected)
+        self._most = most
+        self._readings: list[Reading] = []
+        self._likelihoods = [np.empty(0, np.float32)]
+        self._covered = 0
+
+    def draft(self) -> list[int]:
+        """What is still expected, as much of it as one part can say."""
+        return self._expected.tokens[self._covered : self._covered + self._most - 1]
+
+    def take(self, reading: Reading) -> None:
+        """Keep what was read, and what of the draft is left for the parts to come."""
+        draft = self.draft()
+        covered = said_of(draft, reading.tokens) if self.parts else len(draft)
+        self._covered += covered
+        self._likelihoods.append(reading.likelihoods[:covered])
+        self._readings.append(reading)
+
+    def transcription(self, vocabulary: Vocabulary) -> Transcription:
+        return Transcription(
+            joined([vocabulary.text(reading.tokens) for reading in self._readings]),
+            self.language,
+            self._expected.evidence(np.concatenate(self._likelihoods)),
+            sum(reading.passes for reading in self._readings),
+        )

@@ -1,0 +1,142 @@
+"""A checkpoint's tokens: text to a draft, tokens to text, prompts and languages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from audio_score_server.domain import FloatArray
+from audio_score_server.errors import ModelLoadError
+from audio_score_server.writing import plain, unspaced, word_spans
+
+_TASK: Final = "transcribe"
+
+
+@dataclass(frozen=True, slots=True)
+class DraftText:
+    """A text as a model would write it.
+
+    Attributes:
+        tokens: of the whole text.
+        words: for each word of the text, which tokens have a part in it.
+    """
+
+    tokens: list[int]
+    words: list[range]
+
+    def evidence(self, likelihoods: FloatArray) -> FloatArray:
+        """Probability of each word, of the log-probabilities of the tokens."""
+        # Each word costs its tokens; what is behind the last of them was never reached.
+        reached = np.full(len(self.tokens), -np.inf, np.float32)
+        reached[: len(likelihoods)] = likelihoods
+        return np.exp(
+            np.array([reached[word.start : word.stop].sum() for word in self.words], np.float32)
+        )
+
+
+class Vocabulary:
+    """The tokens of one checkpoint.
+
+    Attributes:
+        start: the token that every transcript starts with.
+        stop: the token that ends it.
+        unsaid: tokens that are never chosen.
+        unsaid_first: tokens that are not chosen first.
+        languages: code to token; empty where the model knows but one.
+    """
+
+    def __init__(self, tokenizer: Any, generation: Any) -> None:
+        """Take over what a checkpoint says of itself.
+
+        Args:
+            tokenizer: a fast tokenizer of transformers.
+            generation: the checkpoint's ``GenerationConfig``.
+
+        Raises:
+            ModelLoadError: it does not say enough.
+        """
+        self._tokenizer = tokenizer.backend_tokenizer
+        self.start = int(generation.decoder_start_token_id)
+        self.stop = _stop_of(generation)
+        self.unsaid = list(generation.suppress_tokens or [])
+        self.unsaid_first = list(generation.begin_suppress_tokens or [])
+        self.languages: dict[str, int] = {}
+        self._tail = [int(generation.no_timestamps_token_id)]
+        if getattr(generation, "is_multilingual", False):
+            self.languages = {
+                code.strip("<|>"): token for code, token in generation.lang_to_id.items()
+            }
+            self._tail.insert(0, int(generation.task_to_id[_TASK]))
+
+    def check_language(self, language: str | None) -> None:
+        """Refuse a language that the model does not know.
+
+        Raises:
+            ModelLoadError: with those it knows.
+        """
+        known = sorted(self.languages) or ["en"]
+        if language is not None and language not in known:
+            raise ModelLoadError(
+                f"language {language!r} is not one of the checkpoint's: {', '.join(known)}"
+            )
+
+    @property
+    def prompt_length(self) -> int:
+        """Tokens of a prompt."""
+        return 1 + bool(self.languages) + len(self._tail)
+
+    def prompt(self, language: str | None) -> list[int]:
+        """What a transcript in a language starts with."""
+        if not self.languages:
+            return [self.start, *self._tail]
+        return [self.start, self.languages[language or "en"], *self._tail]
+
+    def language_of(self, token: int) -> str:
+        """The code of a language's token."""
+        return next(code for code, known in self.languages.items() if known == token)
+
+    def draft(self, text: str) -> DraftText:
+        """A text as the model would write it: in scripts with spaces, one goes first."""
+        written = plain(text).strip()
+        if written and not unspaced(written[0]):
+            written = " " + written
+        encoded = self._tokenizer.encode(written, add_special_tokens=False)
+        return DraftText(encoded.ids, _tokens_of_words(word_spans(written), encoded.offsets))
+
+    def text(self, tokens: Sequence[int]) -> str:
+        """What tokens say, without the space before the first word."""
+        decoded: str = self._tokenizer.decode(list(tokens), skip_special_tokens=True)
+        return decoded.strip()
+
+
+def _stop_of(generation: Any) -> int:
+    stop = generation.eos_token_id
+    return int(stop[0] if isinstance(stop, list) else stop)
+
+
+def _tokens_of_words(
+    words: list[tuple[int, int]], tokens: Sequence[tuple[int, int]]
+) -> list[range]:
+    """For each word, the tokens that overlap it; both in order of the text."""
+    found = []
+    first = 0
+    for start, stop in words:
+        while first < len(tokens) and tokens[first][1] <= start:
+            first += 1
+        last = first
+        while last < len(tokens) and tokens[last][0] < stop:
+            last += 1
+        found.append(range(first, last))
+    return found
+
+
+def joined(texts: Sequence[str]) -> str:
+    """Transcripts of the parts of a recording as one."""
+    whole = ""
+    for text in filter(None, texts):
+        space = "" if not whole or unspaced(whole[-1]) or unspaced(text[0]) else " "
+        whole += space + text
+    return whole
