@@ -18,6 +18,7 @@ PREFIX: Final = "AUDIO_SCORE_"
 CONFIG_VARIABLE: Final = PREFIX + "CONFIG"
 _SINGLE_KEY_VARIABLE: Final = PREFIX + "MODEL_KEY"
 _PATHS: Final = ("video_clip_dir", "cache_dir", "models_dir", "server_socket")
+_CHECKPOINTS: Final = ("model_id", "processor_id", "transcriber_id")
 VARIABLES: Final = {
     PREFIX + name.upper(): name for name in Settings.model_fields if name != "models"
 }
@@ -82,12 +83,23 @@ def _from_file(path: Path) -> tuple[dict[str, Any], _Origins]:
         raise SettingsError(f"{path} must hold a JSON object.")
     _check_names(values, Settings.model_fields, f"{path}: unknown setting")
     _check_models(values.get("models"), path)
+    folder = path.absolute().parent
     for name in _PATHS:
         if isinstance(values.get(name), str):
-            values[name] = path.absolute().parent / values[name]
+            values[name] = folder / values[name]
+    _find_checkpoints(values.get("models"), folder)
     for name in ("video_clip_dir", "cache_dir"):
-        values.setdefault(name, path.absolute().parent / Settings.model_fields[name].default)
+        values.setdefault(name, folder / Settings.model_fields[name].default)
     return values, {name: f"{path}: {name}" for name in ("models", *values)}
+
+
+def _find_checkpoints(models: object, folder: Path) -> None:
+    """Make absolute what names a checkpoint's folder, and leave what is a name on the hub."""
+    for model in models if isinstance(models, list) else []:
+        for name in _CHECKPOINTS:
+            named = model.get(name) if isinstance(model, dict) else None
+            if isinstance(named, str) and (folder / named).is_dir():
+                model[name] = str(folder / named)
 
 
 def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from audio_score_server.errors import SettingsError
-from audio_score_server.settings import Settings, load_settings
+from audio_score_server.settings import Settings, WhisperSettings, load_settings
 from audio_score_server.settings.load import VARIABLES
 
 _MODELS = [{"key": "one", "type": "fake"}, {"key": "two", "type": "fake", "batch_ms": 5}]
@@ -121,6 +121,23 @@ def test_relative_paths_of_the_file_count_from_its_folder(tmp_path: Path) -> Non
     assert settings.video_clip_dir == tmp_path / "clips"
     assert settings.cache_dir == Path("/var/c")
     assert settings.server_socket == tmp_path / "s.sock"
+
+
+def test_a_checkpoints_folder_counts_from_the_files_and_a_name_on_the_hub_stays(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "checkpoints" / "mine").mkdir(parents=True)
+    config = tmp_path / "config.json"
+    models = [
+        {"key": "mine", "type": "whisper", "model_id": "checkpoints/mine"},
+        {"key": "hubs", "type": "whisper", "model_id": "openai/whisper-tiny"},
+    ]
+    config.write_text(json.dumps({"models": models}))
+    mine, hubs = load_settings({}, {}, config).models
+    assert isinstance(mine, WhisperSettings)
+    assert isinstance(hubs, WhisperSettings)
+    assert mine.model_id == str(tmp_path / "checkpoints" / "mine")
+    assert hubs.model_id == "openai/whisper-tiny"
 
 
 def test_default_folders_are_beside_the_file(tmp_path: Path) -> None:
