@@ -4,6 +4,7 @@
     python -m bench.decode      decoding by format, against pydub
     python -m bench.library     what ten thousand cached clips cost at start
     python -m bench.scores      scores a second, by stage and over HTTP
+    python -m bench.runners     Whisper and Higgs-Audio against others, and the floor
 
 Each prints small tables on standard output and its progress on standard error, and tells its
 options with ``--help``. Servers are real processes on free ports of the loopback address, with
