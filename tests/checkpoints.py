@@ -54,6 +54,9 @@ _SAVED_BESIDES: Final = {
 }
 """Some of what older transformers put into the configuration of a part."""
 
+# In operations as small as these models' threads wait for each other most of the time.
+torch.set_num_threads(1)
+
 
 def make_whisper(
     folder: Path,
@@ -177,7 +180,7 @@ def _enliven(model: torch.nn.Module) -> None:
             elif "decoder.embed_positions" in name:
                 weight.copy_(torch.randn_like(weight))
             elif "embed_positions" not in name:
-                wide = 2.5 if "decoder" in name else 1.0
+                wide = 2.5 if "decoder" in name else 2.0
                 weight.copy_(torch.randn_like(weight) * (wide / weight[0].numel() ** 0.5))
 
 

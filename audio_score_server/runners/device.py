@@ -92,6 +92,17 @@ def within_memory(
     return attempt
 
 
+def is_fatal(error: Exception) -> bool:
+    """Whether an error has left the device useless to this process: CUDA's errors are sticky."""
+    if out_of_memory(error) or "CUDA error" not in str(error):
+        return False
+    try:
+        torch.cuda.synchronize()
+    except Exception:
+        return True
+    return False
+
+
 def out_of_memory(error: BaseException) -> bool:
     """Whether an error says that a device's memory is full."""
     return isinstance(error, torch.OutOfMemoryError) or _CPU_OUT_OF_MEMORY in str(error)

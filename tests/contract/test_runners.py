@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields, is_dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,25 +14,62 @@ import pytest
 from audio_score_server.audio.decode import DecodeLimits, decode
 from audio_score_server.domain import Encoding, Transcript, Utterance, Waveform
 from audio_score_server.runners.protocol import Runner
-from audio_score_server.runners.registry import load_runner
+from audio_score_server.runners.registry import LocalSettings, load_runner
 from audio_score_server.scoring.text import units
-from audio_score_server.settings import FakeSettings, ModelSettings, PhonesSettings, Settings
+from audio_score_server.settings import (
+    FakeSettings,
+    HiggsAudioSettings,
+    PhonesSettings,
+    Settings,
+    WhisperSettings,
+)
+from tests.checkpoints import make_higgs_audio, make_whisper
 from tests.process.server import ROOT
 
-MODELS: dict[str, ModelSettings] = {
-    "fake": FakeSettings(key="fake", type="fake"),
-    "phones": PhonesSettings(key="phones", type="phones"),
+MODELS: dict[str, Callable[[Path], LocalSettings]] = {
+    "fake": lambda _: FakeSettings(key="fake", type="fake"),
+    "phones": lambda _: PhonesSettings(key="phones", type="phones"),
+    "whisper": lambda folder: _whisper(folder / "whisper"),
+    "whisper-english": lambda folder: _whisper(folder / "english"),
+    "higgs_audio": lambda folder: HiggsAudioSettings(
+        key="higgs_audio",
+        type="higgs_audio",
+        model_id=str(folder / "higgs"),
+        processor_id=str(folder / "many-bands"),
+        transcriber_id=str(folder / "many-bands"),
+        dtype="float32",
+    ),
 }
+"""Settings of each, given the folder of the checkpoints."""
 RATE = 16_000
 LINE = "The little boat drifts slowly toward the morning sun."
 Load = Callable[[], Runner[Any]]
 
 
+def _whisper(folder: Path) -> WhisperSettings:
+    return WhisperSettings(key=folder.name, type="whisper", model_id=str(folder), dtype="float32")
+
+
+def _load(model: LocalSettings) -> Runner[Any]:
+    return load_runner(model, Settings(models=(model,), device="cpu"))
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the checkpoints that runners are made of."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+    make_whisper(folder / "whisper")
+    make_whisper(folder / "english", languages=())
+    make_whisper(folder / "many-bands", bands=128)
+    make_higgs_audio(folder / "higgs")
+    return folder
+
+
 @pytest.fixture(scope="module", params=list(MODELS))
-def load(request: pytest.FixtureRequest) -> Load:
+def load(request: pytest.FixtureRequest, checkpoints: Path) -> Load:
     """Loads the runner under test."""
-    model = MODELS[request.param]
-    return lambda: load_runner(model, Settings(models=(model,), device="cpu"))
+    model = MODELS[request.param](checkpoints)
+    return lambda: _load(model)
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +96,15 @@ def _utterances(
     runner: Runner[Any], waveforms: list[Waveform], expected: Transcript | None = None
 ) -> list[Utterance[Any]]:
     return [Utterance(runner.prepare(w), expected) for w in waveforms]
+
+
+def _same(left: Any, right: Any) -> bool:
+    """Equal in every part, whatever input features are made of."""
+    if is_dataclass(left):
+        return all(_same(getattr(left, f.name), getattr(right, f.name)) for f in fields(left))
+    if isinstance(left, tuple):
+        return len(left) == len(right) and all(map(_same, left, right))
+    return np.array_equal(left, right)
 
 
 def _alike(left: Encoding, right: Encoding) -> bool:
@@ -138,7 +186,8 @@ def test_prepare_may_be_called_from_several_threads(
     with ThreadPoolExecutor(4) as pool:
         prepared = list(pool.map(runner.prepare, waveforms * 4))
     again = [runner.prepare(waveform) for waveform in waveforms] * 4
-    assert all(np.array_equal(*pair) for pair in zip(prepared, again, strict=True))
+    assert all(_same(*pair) for pair in zip(prepared, again, strict=True))
+    assert not _same(prepared[0], prepared[1])
 
 
 def test_the_fingerprint_belongs_to_the_model_not_to_the_instance(
@@ -149,11 +198,8 @@ def test_the_fingerprint_belongs_to_the_model_not_to_the_instance(
     other.close()
 
 
-def test_fingerprints_differ_between_models() -> None:
-    fingerprints = {
-        load_runner(model, Settings(models=(model,), device="cpu")).fingerprint
-        for model in MODELS.values()
-    }
+def test_fingerprints_differ_between_models(checkpoints: Path) -> None:
+    fingerprints = {_load(model(checkpoints)).fingerprint for model in MODELS.values()}
     assert len(fingerprints) == len(MODELS)
 
 

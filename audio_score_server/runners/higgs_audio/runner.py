@@ -106,9 +106,9 @@ class HiggsAudioRunner:
 
         window_s = self._model.encoder_window_s
         transcriber = self._transcriber
-        longest_s = tower.encoder.longest / POSITIONS_A_SECOND
+        longest_s = min(window_s, tower.encoder.longest / POSITIONS_A_SECOND)
         log_mel = LogMel(filters, transcriber.log_mel.device)
         return (
-            Ear(log_mel, encode, tower.dtype, min(window_s, longest_s), _FEATURES_A_SECOND),
+            Ear(log_mel, encode, tower.dtype, longest_s, _FEATURES_A_SECOND, transcriber.workers),
             transcriber.ear(window_s),
         )

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from audio_score_server.runners.whisper.frontend import LogMel
 from audio_score_server.runners.whisper.hearing import POSITIONS_A_SECOND, Ear
 from audio_score_server.runners.whisper.scribe import Scribe
 from audio_score_server.runners.whisper.vocabulary import Vocabulary
+from audio_score_server.runners.workers import Workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class WhisperCheckpoint:
         placement: where it is.
         fingerprint: changes with its weights, its front end and the dtype.
         lock: held during passes, which share memory on the device.
+        workers: on a processor, who runs them.
     """
 
     log_mel: LogMel
@@ -45,6 +48,7 @@ class WhisperCheckpoint:
     placement: Placement
     fingerprint: str
     lock: Lock
+    workers: Workers | None
 
     def ear(self, window_s: float, layer: int | None = None) -> Ear:
         """The encoder with its front end.
@@ -66,7 +70,8 @@ class WhisperCheckpoint:
             return hidden, hidden if layer in (None, depth) else tapped
 
         longest_s = min(window_s, self.encoder.longest / POSITIONS_A_SECOND)
-        return Ear(self.log_mel, encode, self.dtype, longest_s, POSITIONS_A_SECOND)
+        rate = POSITIONS_A_SECOND
+        return Ear(self.log_mel, encode, self.dtype, longest_s, rate, self.workers)
 
 
 def load_whisper(
@@ -82,31 +87,56 @@ def load_whisper(
         most_rows: transcripts that are written at once.
 
     Raises:
-        Exception: whatever transformers finds wrong with the files.
+        ModelLoadError: the files do not belong together.
+        Exception: whatever transformers finds wrong with them.
     """
     # The server tells about its models itself.
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     filters = mel_filters(processor)
     tokenizer = AutoTokenizer.from_pretrained(processor, local_files_only=True)
-    model = WhisperForConditionalGeneration.from_pretrained(
-        folder, dtype=dtype, local_files_only=True
-    )
+    model = _load_model(folder, dtype)
+    if filters.shape[1] != model.config.num_mel_bins:
+        raise ModelLoadError(
+            f"the model takes {model.config.num_mel_bins} mel bands, its processor makes "
+            f"{filters.shape[1]}; name another processor_id"
+        )
     fingerprint = digest({**model.state_dict(), "mel filters": torch.from_numpy(filters)})
     vocabulary = Vocabulary(tokenizer, model.generation_config)
     torch.nn.Module.to(model, device)
     model.train(False)
+    workers = Workers() if device.type == "cpu" else None
     with torch.inference_mode():
         decoder = TextDecoder(model.model.decoder, vocabulary.unsaid, vocabulary.unsaid_first)
         return WhisperCheckpoint(
             log_mel=LogMel(filters, device),
             encoder=AudioEncoder(model.model.encoder),
-            scribe=Scribe(decoder, vocabulary, most_rows),
+            scribe=Scribe(decoder, vocabulary, most_rows, workers),
             dtype=dtype,
             placement=place(device, model.model.state_dict().values()),
             fingerprint=fingerprint,
             lock=Lock(),
+            workers=workers,
         )
+
+
+def _load_model(folder: Path, dtype: torch.dtype) -> Any:
+    whisper: Any = WhisperForConditionalGeneration
+    model, report = whisper.from_pretrained(
+        folder,
+        dtype=dtype,
+        local_files_only=True,
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,
+    )
+    # These would be drawn at random.
+    unfit = {*report["missing_keys"], *(name for name, *_ in report["mismatched_keys"])}
+    if unfit:
+        raise ModelLoadError(
+            f"{len(unfit)} tensors that config.json asks for are missing or of another shape, "
+            f"{min(unfit)} for one; get the checkpoint anew, or name another"
+        )
+    return model
 
 
 def mel_filters(folder: Path) -> FloatArray:

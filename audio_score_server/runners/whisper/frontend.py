@@ -45,11 +45,16 @@ class LogMel:
         self._hann = torch.hann_window(_WINDOW, device=device)
         self.device = device
 
-    def __call__(self, samples: torch.Tensor) -> Spectrogram:
-        """The spectrogram of samples ``[samples]``, float32 on the filters' device."""
+    def __call__(self, samples: torch.Tensor, most: int) -> Spectrogram:
+        """The spectrogram of samples ``[samples]``, float32 on the filters' device.
+
+        At most ``most`` frames: what one encoder pass hears, to which the extractor pads sounds.
+        """
         # Behind the sound, half a window reaches into it; one more shows what silence looks like.
-        frames = -(-len(samples) // HOP) + 2
-        padded = functional.pad(samples, (0, frames * HOP + _WINDOW - len(samples)))
+        frames = min(-(-len(samples) // HOP) + 2, most)
+        # A sound up to the end of what is heard is mirrored there, as the extractor does it.
+        length = min(frames * HOP + _WINDOW, most * HOP)
+        padded = functional.pad(samples, (0, length - len(samples)))
         spectrum = torch.stft(padded, _WINDOW, HOP, window=self._hann, return_complex=True)
         power = self._filters @ spectrum[:, :frames].abs().square().contiguous()
         decades = power.clamp(min=_LEAST_POWER).log10()
@@ -60,5 +65,5 @@ class LogMel:
 
 def padded(spectrogram: Spectrogram, frames: int) -> torch.Tensor:
     """The spectrogram ``[bands, frames]`` of the sound with silence behind it."""
-    mel = spectrogram.mel[:, :frames]
+    mel = spectrogram.mel
     return functional.pad(mel, (0, frames - mel.shape[1]), value=spectrogram.quiet)

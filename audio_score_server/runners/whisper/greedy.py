@@ -85,7 +85,8 @@ class _Row:
             self.likelihoods = likelihoods[: len(self._guess)].copy()
         self.passes += 1
         held = 0
-        while held < len(self._guess) and choices[held] == self._guess[held]:
+        # A text may hold the token that ends transcripts; nothing behind it is said.
+        while held < len(self._guess) and choices[held] == self._guess[held] != self._limits.stop:
             held += 1
         own = int(choices[held])
         self.said += [*self._guess[:held], own]

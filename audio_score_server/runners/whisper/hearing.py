@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 import numpy as np
@@ -21,9 +22,9 @@ from audio_score_server.runners.whisper.frontend import (
     padded,
 )
 from audio_score_server.runners.whisper.windows import cut
+from audio_score_server.runners.workers import Workers
 
 POSITIONS_A_SECOND: Final = 50
-_HOPS_A_SECOND: Final = SAMPLING_RATE // HOP
 
 Encode = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 """Spectrograms ``[batch, bands, frames]`` to hidden states ``[batch, positions, width]``, for a
@@ -68,7 +69,13 @@ class Ear:
     """An encoder with the front end before it."""
 
     def __init__(
-        self, log_mel: LogMel, encode: Encode, dtype: torch.dtype, window_s: float, frame_rate: int
+        self,
+        log_mel: LogMel,
+        encode: Encode,
+        dtype: torch.dtype,
+        window_s: float,
+        frame_rate: int,
+        workers: Workers | None,
     ) -> None:
         """Put them together.
 
@@ -78,13 +85,17 @@ class Ear:
             dtype: of its weights.
             window_s: longest sound of one pass, and what shorter ones are padded to.
             frame_rate: frames of the features for each second.
+            workers: on a processor, who encodes.
         """
+        self._workers = workers
         self._log_mel = log_mel
         self._encode = encode
         self._dtype = dtype
         self._window_s = window_s
         self._frame_rate = frame_rate
-        self._frames = int(window_s * frame_rate) * (_HOPS_A_SECOND // frame_rate)
+        self._step = SAMPLING_RATE // frame_rate
+        # Counted as ``cut`` counts: seconds times another rate may round to a frame less.
+        self._frames = int(window_s * SAMPLING_RATE) // self._step * (self._step // HOP)
 
     @property
     def positions(self) -> int:
@@ -94,7 +105,7 @@ class Ear:
     def prepare(self, waveform: Waveform) -> Recording:
         """A recording's parts, ready for the encoder."""
         samples = resample(waveform, SAMPLING_RATE).samples
-        step = SAMPLING_RATE // self._frame_rate
+        step = self._step
         weights = speech_weights(samples, step)
         return tuple(
             Part(self._sound(samples[part]), weights[part.start // step : -(-part.stop // step)])
@@ -102,18 +113,18 @@ class Ear:
         )
 
     def hear(self, recordings: Sequence[Recording], most: int) -> list[list[Heard]]:
-        """Encode the parts of several recordings, at most so many at once."""
+        """Encode the parts of several recordings.
+
+        Args:
+            recordings: any number.
+            most: parts that CUDA takes at once. On a processor each goes alone: that is as fast,
+                and what lies between fits into the caches.
+        """
         parts = [part for recording in recordings for part in recording]
-        if self._log_mel.device.type == "cpu":
-            # One at a time is as fast, and what lies between fits into the caches.
-            most = 1
-        heard = iter(
-            [
-                outcome
-                for first in range(0, len(parts), most)
-                for outcome in self._hear_at_once(parts[first : first + most])
-            ]
-        )
+        size = 1 if self._workers else most
+        groups = [parts[first : first + size] for first in range(0, len(parts), size)]
+        run = self._workers.map if self._workers else _one_by_one
+        heard = chain.from_iterable(run(self._hear_at_once, groups))
         return [[next(heard) for _ in recording] for recording in recordings]
 
     def _sound(self, samples: FloatArray) -> Spectrogram | torch.Tensor:
@@ -121,7 +132,7 @@ class Ear:
         if self._log_mel.device.type == "cuda":
             return own.pin_memory()
         with torch.inference_mode():
-            return self._log_mel(own)
+            return self._log_mel(own, self._frames)
 
     def _hear_at_once(self, parts: Sequence[Part]) -> list[Heard]:
         mel = torch.stack([self._spectrogram(part.sound) for part in parts])
@@ -134,8 +145,14 @@ class Ear:
     def _spectrogram(self, sound: Spectrogram | torch.Tensor) -> torch.Tensor:
         """``[bands, frames]`` on the device, silence behind the sound."""
         if isinstance(sound, torch.Tensor):
-            sound = self._log_mel(sound.to(self._log_mel.device, non_blocking=True))
+            sound = self._log_mel(sound.to(self._log_mel.device, non_blocking=True), self._frames)
         return padded(sound, self._frames)
+
+
+def _one_by_one(
+    function: Callable[[Sequence[Part]], list[Heard]], groups: Sequence[Sequence[Part]]
+) -> list[list[Heard]]:
+    return [function(group) for group in groups]
 
 
 def _array(frames: torch.Tensor) -> FloatArray:

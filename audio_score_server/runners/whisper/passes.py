@@ -101,8 +101,12 @@ class ReplayedPasses:
 
     def session(self, rows: int, positions: int, capacity: int) -> Session:
         """The captured memory where it is large enough."""
-        fits = rows <= len(self._session.audio) and positions == self._session.audio.shape[1]
-        return self._session if fits else self._eager.session(rows, positions, capacity)
+        most_rows, own_positions, _ = self._session.audio.shape
+        fits = rows <= most_rows and positions == own_positions
+        # Behind a long transcript, the padding of narrow rows may need more room than the margin.
+        if fits and capacity <= self._session.keys.shape[2]:
+            return self._session
+        return self._eager.session(rows, positions, capacity)
 
     def __call__(
         self, session: Session, tokens: list[list[int]], starts: list[int], skipped: int

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from audio_score_server.runners.whisper.drafting import said_of
 from audio_score_server.runners.whisper.greedy import Limits, Passes, Reading, decode
 from audio_score_server.runners.whisper.passes import EagerPasses, ReplayedPasses
 from audio_score_server.runners.whisper.vocabulary import DraftText, Vocabulary, joined
+from audio_score_server.runners.workers import Workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +54,22 @@ class Transcription:
 class Scribe:
     """A decoder with its vocabulary."""
 
-    def __init__(self, decoder: TextDecoder, vocabulary: Vocabulary, most_rows: int) -> None:
-        """``most_rows``: transcripts that are written at once."""
+    def __init__(
+        self,
+        decoder: TextDecoder,
+        vocabulary: Vocabulary,
+        most_rows: int,
+        workers: Workers | None = None,
+    ) -> None:
+        """Put them together.
+
+        Args:
+            decoder: the decoder.
+            vocabulary: its tokens.
+            most_rows: transcripts that are written at once.
+            workers: on a processor, who writes them.
+        """
+        self._workers = workers
         self.vocabulary = vocabulary
         self._decoder = decoder
         self._most_rows = most_rows
@@ -71,8 +87,12 @@ class Scribe:
         prompt = self.vocabulary.prompt_length
         limits = Limits(self.vocabulary.stop, min(most_tokens, self._decoder.longest - prompt))
         pages = [_Page(task, self.vocabulary, limits.most) for task in tasks]
+        write = partial(self._write, limits)
         for batch in self._batches(pages):
-            self._write(batch, limits)
+            if self._workers:
+                self._workers.map(write, self._workers.share(batch))
+            else:
+                write(batch)
         return [page.transcription(self.vocabulary) for page in pages]
 
     def _batches(self, pages: list[_Page]) -> Iterator[list[_Page]]:
@@ -81,7 +101,7 @@ class Scribe:
             for first in range(0, len(unfinished), self._most_rows):
                 yield unfinished[first : first + self._most_rows]
 
-    def _write(self, pages: list[_Page], limits: Limits) -> None:
+    def _write(self, limits: Limits, pages: Sequence[_Page]) -> None:
         parts = [page.parts.pop(0) for page in pages]
         drafts = [page.draft() for page in pages]
         # Every pass may be as wide as the widest first one.
@@ -95,7 +115,7 @@ class Scribe:
         for page, reading in zip(pages, readings, strict=True):
             page.take(reading)
 
-    def _find_languages(self, pages: list[_Page], session: Session) -> None:
+    def _find_languages(self, pages: Sequence[_Page], session: Session) -> None:
         """By the likeliest language token, as Whisper does it."""
         if not self.vocabulary.languages or all(page.language for page in pages):
             return

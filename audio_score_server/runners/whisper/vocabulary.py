@@ -59,11 +59,20 @@ class Vocabulary:
             ModelLoadError: it does not say enough.
         """
         self._tokenizer = tokenizer.backend_tokenizer
-        self.start = int(generation.decoder_start_token_id)
-        self.stop = _stop_of(generation)
         self.unsaid = list(generation.suppress_tokens or [])
         self.unsaid_first = list(generation.begin_suppress_tokens or [])
         self.languages: dict[str, int] = {}
+        try:
+            self._take_prompt(generation)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ModelLoadError(
+                f"the checkpoint's generation_config.json does not say what Whisper needs ({error})"
+                "; take that of the checkpoint that it was trained from"
+            ) from error
+
+    def _take_prompt(self, generation: Any) -> None:
+        self.start = int(generation.decoder_start_token_id)
+        self.stop = _stop_of(generation)
         self._tail = [int(generation.no_timestamps_token_id)]
         if getattr(generation, "is_multilingual", False):
             self.languages = {

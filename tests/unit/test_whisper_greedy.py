@@ -1,0 +1,123 @@
+"""Drafts save passes and change nothing: shown on a decoder that says what a function says."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from audio_score_server.domain import FloatArray, IntArray
+from audio_score_server.runners.whisper.decoder import Session
+from audio_score_server.runners.whisper.greedy import Limits, decode
+
+STOP: Final = 0
+PROMPT: Final = (7, 8)
+PADDING: Final = 99
+
+
+def _next(script: int, transcript: tuple[int, ...]) -> int:
+    """What a script says after a transcript, any of 0 to 3."""
+    number = hash((script, transcript)) % 36
+    return STOP if number < 3 else 1 + number % 3
+
+
+def _likelihood(script: int, transcript: tuple[int, ...], following: int) -> float:
+    return -(hash((script, transcript, following)) % 1_000) / 100
+
+
+def _plainly(script: int, most: int) -> list[int]:
+    """Token by token."""
+    said: list[int] = []
+    while len(said) < most:
+        token = _next(script, (*PROMPT, *said))
+        if token == STOP:
+            break
+        said.append(token)
+    return said
+
+
+class _Scripted:
+    """A decoder whose memory is real: it keeps tokens where others keep keys."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def session(self, rows: int, positions: int, capacity: int) -> Session:
+        """Each row's sound is the number of its script."""
+        memory = torch.full((1, rows, capacity, 1, 1), -1)
+        return Session(torch.zeros(rows, positions, 1, dtype=torch.int64), memory, memory.clone())
+
+    def __call__(
+        self, session: Session, tokens: list[list[int]], starts: list[int], skipped: int
+    ) -> tuple[IntArray, FloatArray]:
+        """Choices and likelihoods; padding overwrites what comes later, as it does in earnest."""
+        self.count += 1
+        columns = max(map(len, tokens))
+        chosen = np.full((len(tokens), columns - skipped), PADDING)
+        likelihoods = np.full(chosen.shape, np.nan, np.float32)
+        for row, (own, start) in enumerate(zip(tokens, starts, strict=True)):
+            memory = session.keys[0, row, :, 0, 0]
+            memory[start : start + columns] = PADDING
+            memory[start : start + len(own)] = torch.tensor(own)
+            script = int(session.audio[row, 0, 0])
+            for column in range(skipped, len(own)):
+                transcript = tuple(memory[: start + column + 1].tolist())
+                chosen[row, column - skipped] = _next(script, transcript)
+                if column + 1 < len(own):
+                    likelihoods[row, column - skipped] = _likelihood(
+                        script, transcript, own[column + 1]
+                    )
+        return chosen, likelihoods
+
+
+_SCRIPTS = st.integers(0, 10**6)
+_TOKENS = st.lists(st.integers(0, 3), max_size=3)
+_EDITS = st.lists(st.tuples(st.integers(0, 14), st.integers(0, 2), _TOKENS), max_size=3)
+
+
+@st.composite
+def _rows(draw: st.DrawFn) -> tuple[int, list[int]]:
+    """A script and a draft: what it says with pieces replaced, put in or left out."""
+    script = draw(_SCRIPTS)
+    draft = _plainly(script, 15) if draw(st.booleans()) else draw(_TOKENS)
+    for place, length, instead in draw(_EDITS):
+        draft[place : place + length] = instead
+    return script, draft
+
+
+@settings(max_examples=300)
+@given(st.lists(_rows(), min_size=1, max_size=5), st.integers(1, 15))
+@example([(0, [])], 1)
+def test_any_draft_gives_what_plain_greedy_decoding_gives(
+    rows: list[tuple[int, list[int]]], most: int
+) -> None:
+    drafts = [draft[: most - 1] for _, draft in rows]
+    passes = _Scripted()
+    session = passes.session(len(rows), 1, most + 2 * len(PROMPT) + max(map(len, drafts)))
+    session.audio[:, 0, 0] = torch.tensor([script for script, _ in rows])
+    readings = decode(passes, session, [PROMPT] * len(rows), drafts, Limits(STOP, most))
+    for (script, _), draft, reading in zip(rows, drafts, readings, strict=True):
+        plain = _plainly(script, most)
+        assert reading.tokens == plain
+        assert reading.passes <= len(plain) + (len(plain) < most)
+        expected = [
+            _likelihood(script, (*PROMPT, *draft[:place]), token)
+            for place, token in enumerate(draft)
+        ]
+        np.testing.assert_allclose(reading.likelihoods, expected, rtol=1e-6)
+    assert passes.count == max(reading.passes for reading in readings)
+
+
+@given(st.lists(_SCRIPTS, min_size=1, max_size=6))
+def test_right_drafts_take_one_pass_for_all(scripts: list[int]) -> None:
+    most = 40
+    passes = _Scripted()
+    session = passes.session(len(scripts), 1, 100)
+    session.audio[:, 0, 0] = torch.tensor(scripts)
+    drafts = [_plainly(script, most)[: most - 1] for script in scripts]
+    readings = decode(passes, session, [PROMPT] * len(scripts), drafts, Limits(STOP, most))
+    assert passes.count == 1
+    assert [reading.tokens for reading in readings] == [_plainly(each, most) for each in scripts]
