@@ -23,10 +23,10 @@ from audio_score_server.pipelines.protocol import Pipeline
 from audio_score_server.references.flush import flush
 from audio_score_server.references.library import scan
 from audio_score_server.references.store import ReferenceStore
-from audio_score_server.runners.device import within_memory
+from audio_score_server.runners.device import is_fatal, within_memory
 from audio_score_server.runners.protocol import Runner
 from audio_score_server.runners.registry import Loader
-from audio_score_server.service import Parts, ScoreService
+from audio_score_server.service import Parts, ScoreService, ServiceLimits
 from audio_score_server.settings import (
     FakeSettings,
     HiggsRemoteSettings,
@@ -34,17 +34,33 @@ from audio_score_server.settings import (
     PhonesSettings,
     Settings,
 )
+from audio_score_server.telemetry.metrics import Metrics, ModelState
 
 _LOG = logging.getLogger(__name__)
-_MakePipeline = Callable[[ThreadPoolExecutor], Pipeline]
+_MakePipeline = Callable[[ThreadPoolExecutor, Metrics], Pipeline]
 
 
-def build_service(settings: Settings) -> ScoreService:
-    """A service that will load what the settings name."""
+def build_service(settings: Settings, metrics: Metrics) -> ScoreService:
+    """A service that will load what the settings name, and tell ``metrics`` of it."""
     threads = settings.cpu_threads or len(os.sched_getaffinity(0))
     torch.set_num_threads(_model_threads(settings, threads))
     # Two batches' worth of clips: while one is on the device the next one is decoded.
-    return ScoreService(partial(_load, settings), threads, 2 * settings.max_batch_size)
+    concurrency = 2 * settings.max_batch_size
+    limits = ServiceLimits(settings.request_timeout_s, settings.canary_interval_s)
+    service = ScoreService(partial(_load, settings, metrics), threads, concurrency, limits)
+    metrics.watch(lambda: map(_state, service.pipelines()))
+    return service
+
+
+def _state(pipeline: Pipeline) -> ModelState:
+    traffic = pipeline.traffic()
+    return ModelState(
+        model=pipeline.key,
+        queue_length=traffic.waiting,
+        queue_age_s=traffic.oldest_s,
+        reference_hits=traffic.reference_hits,
+        reference_misses=traffic.reference_misses,
+    )
 
 
 def _model_threads(settings: Settings, threads: int) -> int:
@@ -59,13 +75,13 @@ def _model_threads(settings: Settings, threads: int) -> int:
     return max(1, threads // 2) if small else threads
 
 
-async def _load(settings: Settings, pool: ThreadPoolExecutor) -> Parts:
+async def _load(settings: Settings, metrics: Metrics, pool: ThreadPoolExecutor) -> Parts:
     library = await asyncio.to_thread(scan, settings.video_clip_dir)
     made = await asyncio.to_thread(_load_models, settings)
     if not settings.disable_cache_flush:
         keys = [model.key for model in settings.models]
         await asyncio.to_thread(flush, settings.cache_dir, keys, library)
-    return Parts(library, tuple(make(pool) for make in made))
+    return Parts(library, tuple(make(pool, metrics) for make in made))
 
 
 def _load_models(settings: Settings) -> list[_MakePipeline]:
@@ -121,19 +137,38 @@ def _prepare_remote(
     from audio_score_server.remote.scorer import RemoteScorer
 
     scorer = RemoteScorer(model, os.environ)
-    make = partial(RemotePipeline, model.key, scorer, _decode_limits(settings))
+
+    def make(pool: ThreadPoolExecutor, metrics: Metrics) -> Pipeline:
+        metrics.announce(model.key)
+        limits = _decode_limits(settings)
+        return RemotePipeline(model.key, scorer, limits, settings.max_queue, pool)
+
     return Placement(scorer.host), make
 
 
-def _local(key: str, runner: Runner[Any], settings: Settings, pool: ThreadPoolExecutor) -> Pipeline:
+def _local(
+    key: str,
+    runner: Runner[Any],
+    settings: Settings,
+    pool: ThreadPoolExecutor,
+    metrics: Metrics,
+) -> Pipeline:
     store = ReferenceStore(
         settings.cache_dir / key,
         (runner.fingerprint, _settings_fingerprint(settings)),
         int(settings.reference_memory_mib * 2**20),
     )
-    batch_limits = BatchLimits(settings.max_batch_size, settings.max_batch_wait_ms / 1000)
-    batcher = Batcher(key, within_memory(runner.run), batch_limits)
-    return LocalPipeline(key, runner, batcher, store, _decode_limits(settings), pool)
+    batch_limits = BatchLimits(
+        settings.max_batch_size, settings.max_batch_wait_ms / 1000, settings.max_batch_seconds
+    )
+    batcher = Batcher(key, within_memory(runner.run), batch_limits, settings.max_queue)
+    batcher.is_fatal = is_fatal
+    batcher.on_batch = lambda batch: metrics.observe_batch(
+        key, batch.size, batch.audio_s, batch.device_s
+    )
+    metrics.announce(key)
+    watched = settings.canary_interval_s > 0
+    return LocalPipeline(key, runner, batcher, store, _decode_limits(settings), pool, watched)
 
 
 def _decode_limits(settings: Settings) -> DecodeLimits:

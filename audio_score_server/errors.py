@@ -9,6 +9,8 @@
     ├── RemoteError              a remote model refused, failed or answered nonsense
     ├── RemoteTimeout            a remote model did not answer in time
     ├── NotReady                 the server is starting or stopping
+    ├── QueueFull                more requests are under way than may be
+    ├── RequestTimeout           the request was not done by its deadline
     └── RequestError             the request cannot be served as it stands; its text is the answer
         ├── UnknownModel         names a model that is not loaded
         ├── UnknownClip          names a clip that is not in the library
@@ -25,6 +27,7 @@ Texts are written for the person who caused them: they name the cause and the re
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 _LONGEST_NAME: Final = 80
@@ -69,6 +72,22 @@ class RemoteTimeout(AudioScoreError):
 
 class NotReady(AudioScoreError):
     """The server is starting or stopping."""
+
+
+class QueueFull(AudioScoreError):
+    """More requests are under way than may be."""
+
+    def __init__(self, count: int, retry_after_s: float) -> None:
+        """``retry_after_s``: when there is likely to be room."""
+        self.retry_after_s = retry_after_s
+        super().__init__(
+            f"The server is busy: {count} requests are under way. Try again in "
+            f"{max(1, math.ceil(retry_after_s))} s."
+        )
+
+
+class RequestTimeout(AudioScoreError):
+    """The request was not done by its deadline."""
 
 
 class RequestError(AudioScoreError):

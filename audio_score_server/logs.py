@@ -7,6 +7,8 @@ import logging
 import logging.config
 from typing import Final
 
+from audio_score_server.telemetry.request_id import request_id
+
 _TEXT: Final = "%(asctime)s %(levelname)-8s %(message)s"
 _QUIET: Final = (
     *("numba", "filelock", "asyncio", "urllib3", "python_multipart"),
@@ -15,8 +17,20 @@ _QUIET: Final = (
 """Libraries whose debug lines nobody asked for."""
 
 
+class TextFormatter(logging.Formatter):
+    """One line for people, with the id of the request it belongs to."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line for a record."""
+        line = super().format(record)
+        return f"{line} request_id={request_id.get()}" if request_id.get() else line
+
+
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time, level, logger, message, and a traceback if there is one."""
+    """One JSON object a line.
+
+    Time, level, logger and message; a traceback, the request's id and further fields if there are.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         """The line for a record."""
@@ -25,7 +39,10 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
+            **getattr(record, "fields", {}),
         }
+        if request_id.get():
+            fields["request_id"] = request_id.get()
         if record.exc_info:
             fields["traceback"] = self.formatException(record.exc_info)
         return json.dumps(fields, ensure_ascii=False)
@@ -38,7 +55,10 @@ def configure_logs(level: str, form: str) -> None:
         level: least severe level shown.
         form: ``text`` or ``json``.
     """
-    formatters = {"text": {"format": _TEXT}, "json": {"()": JsonFormatter}}
+    formatters = {
+        "text": {"()": TextFormatter, "format": _TEXT},
+        "json": {"()": JsonFormatter},
+    }
     logging.config.dictConfig(
         {
             "version": 1,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import signal
 import socket
 import threading
-from typing import Final
+from types import FrameType
+from typing import Final, NoReturn
 
 import uvicorn
 
@@ -23,10 +25,8 @@ EXIT_FAILED: Final = 1
 EXIT_NO_MODEL: Final = 3
 """Starting again will not help: no model can be loaded."""
 _KEEP_ALIVE_S: Final = 75
-_GRACE_S: Final = 20
-"""How long requests under way may go on after a signal to stop."""
 _CLOSE_S: Final = 5
-"""How long threads may go on after that."""
+"""How long threads may go on after the grace period."""
 
 
 def serve(settings: Settings) -> int:
@@ -51,8 +51,7 @@ def serve(settings: Settings) -> int:
     with listener:
         _LOG.info("Listening on %s.", listener.address)
         server = _Server(settings, listener)
-        # For the moments before Uvicorn handles signals itself, and for its end: it raises the
-        # signal that stopped it once more, which must not keep the process from ending in order.
+        # For the moments before and after Uvicorn, which handles them itself while it runs.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, server.stop)
         server.run(sockets=[listener.socket])
@@ -69,16 +68,29 @@ class _Server(uvicorn.Server):
             log_config=None,
             log_level=settings.log_level,
             timeout_keep_alive=_KEEP_ALIVE_S,
-            timeout_graceful_shutdown=_GRACE_S,
+            timeout_graceful_shutdown=math.ceil(settings.grace_s),
+            access_log=False,
             lifespan="on",
         )
         super().__init__(config)
+        self._app = app
+        self._grace_s = settings.grace_s
         self._listener = listener
+        self._told = False
         self.exit_code = EXIT_OK
 
     def stop(self, *_: object) -> None:
-        """End in order."""
-        self.should_exit = True
+        """End in order when asked once, at once when asked again."""
+        if self._told:
+            self._leave("Told to stop once more; leaving what is under way.")
+        self._told = self.should_exit = True
+        service = getattr(self._app.state, "service", None)
+        if service is not None:
+            service.drain()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Signals, once Uvicorn runs; not kept for it, or it would raise them again at its end."""
+        self.stop()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Uvicorn's own, with an end.
@@ -86,16 +98,20 @@ class _Server(uvicorn.Server):
         A decoder at work or a read from a dead network folder cannot be interrupted, and Python
         waits for such threads for ever.
         """
-        timer = threading.Timer(_GRACE_S + _CLOSE_S, self._leave)
+        timer = threading.Timer(
+            self._grace_s + _CLOSE_S, self._leave, ("Threads are still at work; leaving them.",)
+        )
         timer.daemon = True
         timer.start()
         await super().shutdown(sockets)
 
-    def _fail(self, cause: Exception) -> None:
-        self.exit_code = EXIT_NO_MODEL if isinstance(cause, NoModelError) else EXIT_FAILED
-        self.stop()
+    def _fail(self, cause: BaseException) -> None:
+        # A device that fails at start leaves no model either; the first reason is the true one.
+        code = EXIT_NO_MODEL if isinstance(cause, NoModelError) else EXIT_FAILED
+        self.exit_code = self.exit_code or code
+        self.should_exit = True
 
-    def _leave(self) -> None:
-        _LOG.critical("Threads are still at work; leaving them.")
+    def _leave(self, reason: str) -> NoReturn:
+        _LOG.critical(reason)
         self._listener.close()
         os._exit(self.exit_code or EXIT_FAILED)

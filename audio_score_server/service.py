@@ -4,19 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from audio_score_server.domain import Score
-from audio_score_server.errors import NoModelError, NotReady, UnknownModel, shortened
-from audio_score_server.pipelines.protocol import Pipeline
+from audio_score_server.errors import (
+    NoModelError,
+    NotReady,
+    RequestTimeout,
+    UnknownModel,
+    shortened,
+)
+from audio_score_server.pipelines.protocol import Pipeline, Upload
 from audio_score_server.references.library import Clip, Library
+from audio_score_server.stages import Stages
 
 _LOG = logging.getLogger(__name__)
 State = Literal["starting", "ready", "failed", "stopping"]
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceLimits:
+    """Limits of time, in seconds.
+
+    Attributes:
+        request_s: longest time for a request, from its arrival.
+        canary_interval_s: how often models are asked whether they are well; 0 for never.
+    """
+
+    request_s: float
+    canary_interval_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +57,7 @@ class ScoreService:
         load: Callable[[ThreadPoolExecutor], Awaitable[Parts]],
         cpu_threads: int,
         concurrency: int,
+        limits: ServiceLimits,
     ) -> None:
         """Make a service that has yet to start.
 
@@ -42,12 +65,20 @@ class ScoreService:
             load: brings models and clips, given the pool for CPU work.
             cpu_threads: threads of that pool.
             concurrency: clips that are encoded at once at start.
+            limits: of time.
         """
+        self.on_failure: Callable[[BaseException], None] = lambda _: None
+        """Called with the reason, after it was logged, when the service cannot go on."""
+        self.ailment: str | None = None
+        """What is wrong with some model, as its canary says; None while all are well."""
+        self._limits = limits
+        self._watch: asyncio.Task[None] | None = None
         self._load = load
         self._concurrency = concurrency
         self._pool = ThreadPoolExecutor(cpu_threads, thread_name_prefix="cpu")
         self._parts = Parts(Library([]), ())
         self._started = time.monotonic()
+        self._drained = -math.inf
         self.state: State = "starting"
 
     async def start(self) -> None:
@@ -56,13 +87,21 @@ class ScoreService:
         Raises:
             NoModelError: no configured model could be loaded.
         """
+        loop = asyncio.get_running_loop()
         try:
             self._parts = await self._load(self._pool)
+            for pipeline in self._parts.pipelines:
+                fail = partial(self._fail, pipeline)
+                pipeline.on_death = partial(loop.call_soon_threadsafe, fail)
             await self._start_pipelines()
         except BaseException:
             self.state = "failed"
             raise
+        if self.state != "starting":
+            return  # told to stop, or a device has failed, meanwhile
         self.state = "ready"
+        if self._limits.canary_interval_s:
+            self._watch = asyncio.create_task(self._watch_models(), name="canaries")
         _LOG.info(
             "Ready after %.1f s: %s; %d clips.",
             self.uptime_s,
@@ -88,35 +127,86 @@ class ScoreService:
         if not self._parts.pipelines:
             raise NoModelError("None of the models could be started. The lines above say why.")
 
+    def drain(self) -> None:
+        """Take no new work; what is under way goes on, uploads too."""
+        if self.state == "ready":
+            self._drained = time.monotonic()
+        if self.state in ("starting", "ready"):
+            self.state = "stopping"
+
     async def close(self) -> None:
         """Stop the models."""
-        self.state = "stopping"
+        self.drain()
+        if self._watch is not None:
+            self._watch.cancel()
         for pipeline in self._parts.pipelines:
             await pipeline.close()
         await asyncio.to_thread(self._pool.shutdown)
 
-    async def score(self, uid: str, cid: str, model: str | None, data: bytes) -> tuple[str, Score]:
+    async def score(
+        self,
+        uid: str,
+        cid: str,
+        model: str | None,
+        upload: Upload,
+        stages: Stages,
+        allowed_s: float | None = None,
+    ) -> Score:
         """Score one recording.
 
         Args:
             uid: video id.
             cid: clip id.
             model: key of a loaded model; None for the first.
-            data: the recording's file.
-
-        Returns:
-            The key of the model used, and the score.
+            upload: reads the recording's file.
+            stages: told which model it was, and how long each stage took.
+            allowed_s: how long the client waits, from the request's arrival; None for as long as
+                the server allows.
 
         Raises:
             RequestError: the request cannot be served as it stands.
+            RequestTimeout: it was not done in time.
             NotReady: the server is starting or stopping.
-            BatchError: the model failed.
+            AudioScoreError: see ``Pipeline.score``.
         """
-        if self.state != "ready":
+        under_way = self.state == "stopping" and stages.arrived < self._drained
+        if self.state != "ready" and not under_way:
             raise NotReady(f"The server is {self.state}. Try again shortly.")
         pipeline = self._pipeline(model)
+        stages.model = pipeline.key
         clip = self._parts.library.find(uid, cid)
-        return pipeline.key, await pipeline.score(clip, data)
+        allowed_s = min(self._limits.request_s, allowed_s or self._limits.request_s)
+        left_s = stages.arrived + allowed_s - time.monotonic()
+        try:
+            async with asyncio.timeout(left_s) as limit:
+                return await pipeline.score(clip, upload, stages)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise RequestTimeout(
+                f"The request was not done within {allowed_s:g} s. Try again later, or allow more."
+            ) from None
+
+    async def _watch_models(self) -> None:
+        """Ask the models again and again whether they are well."""
+        while True:
+            await asyncio.sleep(self._limits.canary_interval_s)
+            ailments = [
+                f"model {pipeline.key}: {ailment}"
+                for pipeline in self._parts.pipelines
+                if (ailment := await pipeline.ailment()) is not None
+            ]
+            ailment = "; ".join(ailments) or None
+            if ailment != self.ailment:
+                _LOG.error("Not ready: %s.", ailment) if ailment else _LOG.info("Well again.")
+            self.ailment = ailment
+
+    def _fail(self, pipeline: Pipeline, cause: BaseException) -> None:
+        """A device has failed for good: a fresh process may fare better."""
+        _LOG.critical("The device of model %s has failed: %s.", pipeline.key, cause)
+        if self.state != "failed":
+            self.state = "failed"
+            self.on_failure(cause)
 
     def _pipeline(self, model: str | None) -> Pipeline:
         for pipeline in self._parts.pipelines:

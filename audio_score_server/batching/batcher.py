@@ -1,39 +1,130 @@
-"""The loop that forms batches and gives each caller its own answer."""
+"""The queue of one device: forms batches and gives each caller its own answer.
+
+The event loop puts items in; a thread of the batcher's own takes them out, runs them, and hands the
+results back. That thread forms the next batch at the moment the device is free, from all that has
+come meanwhile, and waits for nothing that the event loop may be at.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Generic, TypeVar
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, Generic, TypeVar
 
-from audio_score_server.batching.policy import BatchLimits, wait_left
-from audio_score_server.errors import BatchError, DeviceMemoryError, NotReady
+from audio_score_server.batching.policy import BatchLimits, Waiting, choose, wait_left
+from audio_score_server.errors import BatchError, DeviceMemoryError, NotReady, QueueFull
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
+_Answer = asyncio.Future[Any]
+_SMOOTHING: Final = 0.2
+"""Weight of the last batch in the measured rate."""
+_MOST_RETRY_S: Final = 60.0
+_FAILED: Final = "The model's device has failed; the server is about to stop."
+_STOPPING: Final = "The server is stopping."
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Generic[ResultT]):
+    """What became of an item.
+
+    Attributes:
+        result: of its run.
+        queued_s: how long it waited.
+        device_s: how long its batch ran.
+    """
+
+    result: ResultT
+    queued_s: float
+    device_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class BatchReport:
+    """What the device did.
+
+    Attributes:
+        size: items of the batch.
+        audio_s: their sound.
+        device_s: how long they took.
+    """
+
+    size: int
+    audio_s: float
+    device_s: float
 
 
 class _Pending(Generic[ItemT, ResultT]):
     """One caller's item until it is answered."""
 
-    __slots__ = ("answer", "arrival", "item")
+    __slots__ = ("answer", "arrival", "item", "passed", "seconds", "started")
 
-    def __init__(self, item: ItemT) -> None:
+    def __init__(self, item: ItemT, seconds: float) -> None:
         self.item = item
-        self.arrival = time.monotonic()
-        self.answer: asyncio.Future[ResultT] = asyncio.get_running_loop().create_future()
+        self.seconds = seconds
+        self.arrival = self.started = time.monotonic()
+        self.passed = 0
+        self.answer: asyncio.Future[Outcome[ResultT]] = asyncio.get_running_loop().create_future()
+
+    @property
+    def departed(self) -> bool:
+        """Callers that were cancelled have cancelled their futures with them."""
+        return self.answer.done()
+
+
+class _Call:
+    """Something else to be done on the thread, until it is."""
+
+    __slots__ = ("answer", "function")
+
+    def __init__(self, function: Callable[[], None]) -> None:
+        self.function = function
+        self.answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def run(self) -> None:
+        try:
+            self.function()
+        except Exception as error:
+            _hand_over(self.answer, error=error)
+        else:
+            _hand_over(self.answer)
+
+
+class Ticket(Generic[ItemT, ResultT]):
+    """An admitted caller's right to submit one item."""
+
+    def __init__(self, batcher: Batcher[ItemT, ResultT]) -> None:
+        self._batcher = batcher
+        self.announced = True
+
+    async def submit(self, item: ItemT, seconds: float) -> Outcome[ResultT]:
+        """Have an item run.
+
+        Args:
+            item: the item.
+            seconds: how long its sound is.
+
+        Raises:
+            BatchError: the run failed for this item; the cause is attached.
+            DeviceMemoryError: the item does not fit into the device's memory.
+            NotReady: the batcher closes, or its device has failed.
+        """
+        self.announced = False
+        return await self._batcher.put(item, seconds)
 
 
 class Batcher(Generic[ItemT, ResultT]):
-    """Runs items through ``run_batch`` in batches, on one thread of its own.
+    """Runs items through ``run_batch`` in batches.
 
-    While a batch runs the next one gathers. An idle device takes what is there at once unless more
-    is announced (``announce``). Items whose callers left are dropped before they cost anything. A
-    batch that fails is run again item by item, so that a poisoned item fails alone.
+    A device that is free takes what is there at once, unless more is announced: then the first item
+    waits a little for it. Items whose callers left are dropped before they cost anything. A batch
+    that fails is run again item by item, so that a poisoned item fails alone.
     """
 
     def __init__(
@@ -41,131 +132,254 @@ class Batcher(Generic[ItemT, ResultT]):
         name: str,
         run_batch: Callable[[Sequence[ItemT]], Sequence[ResultT]],
         limits: BatchLimits,
+        capacity: int,
     ) -> None:
+        """Start the thread.
+
+        Args:
+            name: of the thread.
+            run_batch: gives one result for each item, in order.
+            limits: bounds of a batch.
+            capacity: most callers that may be admitted at once.
+        """
+        self.on_batch: Callable[[BatchReport], None] = lambda _: None
+        """Told of every batch, on the batcher's thread."""
+        self.on_death: Callable[[BaseException], object] = lambda _: None
+        """Told when the device has failed for good, on the batcher's thread."""
+        self.batches = 0
+        """Batches that have been run."""
+        self.is_fatal: Callable[[Exception], bool] = lambda _: False
+        """Whether an error of a run means that no later run can succeed."""
         self._run_batch = run_batch
         self._limits = limits
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"device-{name}")
+        self._capacity = capacity
+        self._changed = threading.Condition()
         self._pending: deque[_Pending[ItemT, ResultT]] = deque()
-        self._announced = 0
+        self._calls: deque[_Call] = deque()
+        self._announced = self._admitted = 0
+        self._rate = 0.0
         self._closing = False
-        self._changed = asyncio.Event()
-        self._loop = asyncio.create_task(self._run(), name=f"batcher-{name}")
+        self._death: BaseException | None = None
+        self._thread = threading.Thread(target=self._work, name=f"device-{name}", daemon=True)
+        self._thread.start()
 
     @contextmanager
-    def announce(self) -> Iterator[None]:
-        """While inside, an item is on its way: worth a short wait for whoever is first."""
-        self._announced += 1
-        try:
-            yield
-        finally:
-            self._announced -= 1
-            self._changed.set()
+    def admit(self, bounded: bool = True) -> Iterator[Ticket[ItemT, ResultT]]:
+        """Let a caller in, whose item is now on its way: worth a short wait for whoever is first.
 
-    async def submit(self, item: ItemT) -> ResultT:
-        """The result for one item.
+        Args:
+            bounded: False for callers whose number is bounded elsewhere.
 
         Raises:
-            BatchError: the run failed for this item; the cause is attached.
-            NotReady: the batcher closes.
+            QueueFull: as many as the capacity allows are in already.
+            NotReady: the batcher closes, or its device has failed.
         """
-        if self._closing or self._loop.done():
-            raise NotReady("The server is stopping.")
-        pending: _Pending[ItemT, ResultT] = _Pending(item)
-        self._pending.append(pending)
-        self._changed.set()
+        with self._changed:
+            self._refuse_if_over()
+            if bounded and self._admitted >= self._capacity:
+                raise QueueFull(self._admitted, self._until_free_s())
+            self._announced += 1
+            self._admitted += 1
+        ticket = Ticket(self)
+        try:
+            yield ticket
+        finally:
+            with self._changed:
+                self._admitted -= 1
+                self._announced -= ticket.announced
+                self._changed.notify()
+
+    async def put(self, item: ItemT, seconds: float) -> Outcome[ResultT]:
+        """For tickets."""
+        pending: _Pending[ItemT, ResultT] = _Pending(item, seconds)
+        with self._changed:
+            self._announced -= 1
+            self._refuse_if_over()
+            self._pending.append(pending)
+            self._changed.notify()
         return await pending.answer
 
     async def call(self, function: Callable[[], None]) -> None:
         """Run something else on the batcher's thread, between batches."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, function)
+        call = _Call(function)
+        with self._changed:
+            self._refuse_if_over()
+            self._calls.append(call)
+            self._changed.notify()
+        await call.answer
 
     async def close(self) -> None:
         """Finish the running batch, refuse what still waits, end the thread."""
-        self._closing = True
-        self._changed.set()
-        await asyncio.gather(self._loop, return_exceptions=True)
-        for pending in self._pending:
-            _refuse(pending, NotReady("The server is stopping."))
-        await asyncio.to_thread(self._thread.shutdown)
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        await asyncio.to_thread(self._thread.join)
 
-    async def _run(self) -> None:
-        while not self._closing:
-            await self._answer(await self._next_batch())
+    @property
+    def waiting(self) -> int:
+        """Items that no batch has taken yet."""
+        return len(self._pending)
 
-    async def _next_batch(self) -> list[_Pending[ItemT, ResultT]]:
-        """The next batch in order of arrival; empty once the batcher closes."""
-        while not self._closing:
-            self._changed.clear()
-            self._drop_departed()
-            if not self._pending:
-                await self._changed.wait()
-                continue
-            wait_s = wait_left(
-                len(self._pending),
-                self._announced,
-                self._pending[0].arrival,
-                time.monotonic(),
-                self._limits,
-            )
-            if not wait_s:
-                size = min(self._limits.size, len(self._pending))
-                return [self._pending.popleft() for _ in range(size)]
-            await self._change_within(wait_s)
-        return []
+    @property
+    def oldest_s(self) -> float:
+        """How long the first of them has waited; 0 if there is none."""
+        with self._changed:
+            return time.monotonic() - self._pending[0].arrival if self._pending else 0.0
 
-    async def _change_within(self, seconds: float) -> None:
+    def _refuse_if_over(self) -> None:
+        if self._death is not None:
+            raise NotReady(_FAILED)
+        if self._closing:
+            raise NotReady(_STOPPING)
+
+    def _until_free_s(self) -> float:
+        """When, at the measured rate, all that is in now will be done."""
+        return min(_MOST_RETRY_S, self._admitted / self._rate) if self._rate else 1.0
+
+    def _work(self) -> None:
         try:
-            async with asyncio.timeout(seconds):
-                await self._changed.wait()
-        except TimeoutError:
-            pass
+            while True:
+                self._next()()
+        except _Closed:
+            self._refuse_all(_STOPPING)
+        except BaseException as error:
+            self._die(error)
+            self._refuse_all(_FAILED)
+            self.on_death(error)
 
-    def _drop_departed(self) -> None:
-        """Callers that were cancelled have cancelled their futures with them."""
-        kept = [pending for pending in self._pending if not pending.answer.done()]
+    def _die(self, error: BaseException) -> None:
+        """Let nobody in from now on: before anyone is told, who might come again at once."""
+        with self._changed:
+            self._death = error
+
+    def _refuse_all(self, reason: str) -> None:
+        """Nothing can come after: whoever asks now is refused at once."""
+        with self._changed:
+            answers: list[_Answer] = [pending.answer for pending in self._pending]
+            answers += [call.answer for call in self._calls]
+            self._pending.clear()
+            self._calls.clear()
+        for answer in answers:
+            _hand_over(answer, error=NotReady(reason))
+
+    def _next(self) -> Callable[[], None]:
+        """The next thing to do, as soon as there is one.
+
+        Raises:
+            _Closed: nothing more is to be done.
+        """
+        with self._changed:
+            while True:
+                if self._calls:
+                    call = self._calls.popleft()
+                    return partial(self._serve, call.run, [call.answer])
+                if self._closing:
+                    raise _Closed
+                batch, wait_s = self._form()
+                if batch:
+                    answers = [pending.answer for pending in batch]
+                    return partial(self._serve, partial(self._run, batch), answers)
+                self._changed.wait(wait_s)
+
+    def _form(self) -> tuple[list[_Pending[ItemT, ResultT]], float | None]:
+        """A batch that should go now, or how long to wait; None until something changes."""
+        kept = [pending for pending in self._pending if not pending.departed]
         self._pending = deque(kept)
+        if not kept:
+            return [], None
+        waiting = [Waiting(pending.seconds, pending.passed) for pending in kept]
+        wait_s = wait_left(
+            waiting, self._announced, kept[0].arrival, time.monotonic(), self._limits
+        )
+        if wait_s:
+            return [], wait_s
+        chosen = set(choose(waiting, self._limits))
+        self._pending = deque(each for place, each in enumerate(kept) if place not in chosen)
+        for pending in self._pending:
+            pending.passed += 1
+        return [kept[place] for place in sorted(chosen)], None
 
-    async def _answer(self, batch: list[_Pending[ItemT, ResultT]]) -> None:
-        if not batch:
-            return
+    def _serve(self, work: Callable[[], None], answers: Sequence[_Answer]) -> None:
+        """Do what is to be answered; whatever ends the thread, nobody is left waiting."""
         try:
-            results = await self._results([pending.item for pending in batch])
-        except Exception as error:
-            await self._answer_singly(batch, error)
-            return
-        for pending, result in zip(batch, results, strict=True):
-            if not pending.answer.done():
-                pending.answer.set_result(result)
+            work()
+        except BaseException as error:
+            self._die(error)
+            for answer in answers:
+                _hand_over(answer, error=NotReady(_FAILED))  # unless it has been given already
+            raise
 
-    async def _answer_singly(self, batch: list[_Pending[ItemT, ResultT]], error: Exception) -> None:
+    def _run(self, batch: list[_Pending[ItemT, ResultT]]) -> None:
+        started = time.monotonic()
+        for pending in batch:
+            pending.started = started
+        try:
+            results = self._run_batch([pending.item for pending in batch])
+            if len(results) != len(batch):
+                raise BatchError(
+                    f"the model gave {len(results)} results for {len(batch)} recordings"
+                )
+        except Exception as error:
+            self._fail(batch, error)
+            return
+        self._deliver(batch, results, time.monotonic() - started)
+
+    def _deliver(
+        self,
+        batch: list[_Pending[ItemT, ResultT]],
+        results: Sequence[ResultT],
+        device_s: float,
+    ) -> None:
+        self.batches += 1
+        rate = len(batch) / max(device_s, 1e-6)
+        self._rate = rate if not self._rate else self._rate + _SMOOTHING * (rate - self._rate)
+        for pending, result in zip(batch, results, strict=True):
+            outcome = Outcome(result, pending.started - pending.arrival, device_s)
+            _hand_over(pending.answer, outcome)
+        audio_s = sum(pending.seconds for pending in batch)
+        self.on_batch(BatchReport(len(batch), audio_s, device_s))
+
+    def _fail(self, batch: list[_Pending[ItemT, ResultT]], error: Exception) -> None:
+        if self.is_fatal(error):
+            self._die(error)
+            for pending in batch:
+                _refuse(pending, error)
+            raise error
         if len(batch) == 1:
             _refuse(batch[0], error)
             return
         for pending in batch:
-            if not pending.answer.done():
-                await self._answer([pending])
+            if not pending.departed:
+                self._run([pending])
 
-    def _run_guarded(self, items: list[ItemT]) -> Sequence[ResultT]:
-        try:
-            return self._run_batch(items)
-        except StopIteration as error:
-            # The one exception that a future does not carry.
-            raise RuntimeError(str(error)) from error
 
-    async def _results(self, items: list[ItemT]) -> Sequence[ResultT]:
-        loop = asyncio.get_running_loop()
-        results = await loop.run_in_executor(self._thread, self._run_guarded, items)
-        if len(results) != len(items):
-            raise BatchError(f"the model gave {len(results)} results for {len(items)} recordings")
-        return results
+class _Closed(Exception):
+    """Ends the thread."""
 
 
 def _refuse(pending: _Pending[ItemT, ResultT], cause: Exception) -> None:
-    if pending.answer.done():
-        return
-    if isinstance(cause, NotReady | DeviceMemoryError):
-        pending.answer.set_exception(cause)
-        return
-    error = BatchError(f"{type(cause).__name__}: {cause}")
-    error.__cause__ = cause
-    pending.answer.set_exception(error)
+    error = cause
+    if not isinstance(cause, NotReady | DeviceMemoryError):
+        error = BatchError(f"{type(cause).__name__}: {cause}")
+        error.__cause__ = cause
+    _hand_over(pending.answer, error=error)
+
+
+def _hand_over(answer: _Answer, result: object = None, error: Exception | None = None) -> None:
+    """Settle a future of another thread's loop, unless it is settled, or the loop has ended."""
+    if isinstance(error, StopIteration):  # the one exception that a future does not take
+        stop, error = error, RuntimeError(f"StopIteration: {error}")
+        error.__cause__ = stop
+
+    def settle() -> None:
+        if answer.done():
+            return
+        if error is not None:
+            answer.set_exception(error)
+        else:
+            answer.set_result(result)
+
+    try:
+        answer.get_loop().call_soon_threadsafe(settle)
+    except RuntimeError:
+        pass  # the loop has ended, and its callers with it

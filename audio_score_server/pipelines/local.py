@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any, TypeVar, TypeVarTuple
+from functools import partial
+from typing import Any, Final, TypeVar, TypeVarTuple
 
 from audio_score_server.audio.decode import DecodeLimits, decode
-from audio_score_server.batching import Batcher
+from audio_score_server.batching import Batcher, Ticket
 from audio_score_server.domain import Encoding, Reference, Score, Transcript, Utterance
-from audio_score_server.errors import AudioError, ReferenceMissing
+from audio_score_server.errors import AudioError, AudioScoreError, NotReady, ReferenceMissing
+from audio_score_server.pipelines.canary import Canary
+from audio_score_server.pipelines.protocol import Traffic, Upload
 from audio_score_server.references.build import ReferenceBuilder
 from audio_score_server.references.entry import EntryInvalid
 from audio_score_server.references.library import Clip, Library
 from audio_score_server.references.store import ReferenceStore
 from audio_score_server.runners.protocol import Runner
 from audio_score_server.scoring.score import score
+from audio_score_server.stages import Stages
 
 _LOG = logging.getLogger(__name__)
+_CANDIDATES: Final = 5
+"""Clips that are tried before a model goes without a canary."""
 Arguments = TypeVarTuple("Arguments")
 Result = TypeVar("Result")
+_Ticket = Ticket[Utterance[Any], Encoding]
 
 
 class LocalPipeline:
@@ -40,16 +48,22 @@ class LocalPipeline:
         store: ReferenceStore,
         limits: DecodeLimits,
         pool: ThreadPoolExecutor,
+        watched: bool = True,
     ) -> None:
+        """``watched``: whether ``ailment`` will be asked for."""
         self.key = key
         self.placement = runner.placement
-        self._runner = runner
         self._batcher = batcher
         self._store = store
+        self._runner = runner
         self._limits = limits
         self._pool = pool
         self._builder = ReferenceBuilder(key, store, self._encode_clip)
         self._rebuilding = asyncio.Lock()
+        self._watched = watched
+        self._canary: Canary | None = None
+        self.on_death: Callable[[BaseException], object] = lambda _: None
+        batcher.on_death = lambda error: self.on_death(error)
 
     async def start(self, library: Library, concurrency: int) -> None:
         """Warm the model up and complete its cache."""
@@ -59,6 +73,8 @@ class LocalPipeline:
             _LOG.warning("Model %s: %s.", self.key, objection)
         await self._batcher.call(self._runner.warm_up)
         await self._builder.build_missing(library.clips(), concurrency)
+        if self._watched:
+            self._canary = await self._find_canary(library)
 
     async def close(self) -> None:
         """Refuse what still waits and let go of the model."""
@@ -69,13 +85,59 @@ class LocalPipeline:
         """Whether the clip could not be encoded."""
         return clip.id in self._builder.failures
 
-    async def score(self, clip: Clip, data: bytes) -> Score:
+    async def score(self, clip: Clip, upload: Upload, stages: Stages) -> Score:
         """See ``Pipeline.score``."""
-        with self._batcher.announce():
+        with self._batcher.admit() as ticket:
             reference = await self._reference(clip)
-            utterance = await self._in_pool(self._utterance, data, reference.transcript)
-        encoding = await self._batcher.submit(utterance)
-        return await self._in_pool(score, reference, encoding)
+            return await self._compare(ticket, reference, upload, stages)
+
+    def traffic(self) -> Traffic:
+        """The batcher's queue and the store's memory."""
+        batcher, store = self._batcher, self._store
+        return Traffic(batcher.waiting, batcher.oldest_s, store.hits, store.misses)
+
+    async def ailment(self) -> str | None:
+        """What the canary says."""
+        return await self._canary.ailment() if self._canary else None
+
+    async def _find_canary(self, library: Library) -> Canary | None:
+        """Of the clip that is read fastest; an odd clip costs only itself."""
+        clips = [clip for clip in library.clips() if not self.failed(clip)]
+        for clip in sorted(clips, key=lambda clip: clip.size)[:_CANDIDATES]:
+            try:
+                return await self._canary_of(clip)
+            except NotReady:
+                raise
+            except (AudioScoreError, OSError) as error:
+                _LOG.warning("Model %s: %s is no canary: %s", self.key, clip.path.name, error)
+        return None
+
+    async def _canary_of(self, clip: Clip) -> Canary:
+        # Kept: files that are changed or go later say nothing about the model.
+        reference = await self._reference(clip)
+        sound = await self._in_pool(clip.path.read_bytes)
+        sing = partial(self._score_itself, reference, sound)
+        canary = Canary(sing, lambda: self._batcher.batches)
+        await canary.learn()
+        return canary
+
+    async def _score_itself(self, reference: Reference, sound: bytes) -> Score:
+        """As if the clip's own sound were uploaded, however many requests are under way."""
+        with self._batcher.admit(bounded=False) as ticket:
+            return await self._compare(ticket, reference, lambda: sound, Stages())
+
+    async def _compare(
+        self, ticket: _Ticket, reference: Reference, upload: Upload, stages: Stages
+    ) -> Score:
+        with stages.measure("decode"):
+            utterance, seconds = await self._in_pool(self._utterance, upload, reference.transcript)
+        stages.audio_s = seconds
+        submitted = time.monotonic()
+        outcome = await ticket.submit(utterance, seconds)
+        stages.add("queue", submitted, outcome.queued_s)
+        stages.add("device", submitted + outcome.queued_s, outcome.device_s)
+        with stages.measure("score"):
+            return await self._in_pool(score, reference, outcome.result)
 
     async def _reference(self, clip: Clip) -> Reference:
         remembered = self._store.remembered(clip)
@@ -100,18 +162,21 @@ class LocalPipeline:
                     raise _missing(clip, str(error)) from error
 
     async def _encode_clip(self, clip: Clip) -> Reference:
-        with self._batcher.announce():
-            utterance = await self._in_pool(self._clip_utterance, clip)
-        encoding = await self._batcher.submit(utterance)
+        with self._batcher.admit(bounded=False) as ticket:
+            utterance, seconds = await self._in_pool(self._clip_utterance, clip)
+            encoding = (await ticket.submit(utterance, seconds)).result
         return Reference(encoding.features, _reference_transcript(utterance, encoding))
 
-    def _clip_utterance(self, clip: Clip) -> Utterance[Any]:
+    def _clip_utterance(self, clip: Clip) -> tuple[Utterance[Any], float]:
         expected = self._runner.expected(clip.text) if clip.text else None
-        return self._utterance(clip.path.read_bytes(), expected)
+        return self._utterance(clip.path.read_bytes, expected)
 
-    def _utterance(self, data: bytes, expected: Transcript | None) -> Utterance[Any]:
-        waveform = decode(data, self._limits)
-        return Utterance(self._runner.prepare(waveform), expected)
+    def _utterance(
+        self, upload: Upload, expected: Transcript | None
+    ) -> tuple[Utterance[Any], float]:
+        """What goes to the device, and how long its sound is."""
+        waveform = decode(upload(), self._limits)
+        return Utterance(self._runner.prepare(waveform), expected), waveform.seconds
 
     async def _in_pool(
         self, function: Callable[[*Arguments], Result], *arguments: *Arguments

@@ -2,10 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from audio_score_server.domain import Placement, Score
 from audio_score_server.references.library import Clip, Library
+from audio_score_server.stages import Stages
+
+Upload = Callable[[], bytes]
+"""Reads an uploaded file, which may be on disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """A model at the moment of being asked.
+
+    Attributes:
+        waiting: requests that wait for its device.
+        oldest_s: how long the first of them has waited.
+        reference_hits: references found in memory since the start.
+        reference_misses: references that were read from disk or built.
+    """
+
+    waiting: int = 0
+    oldest_s: float = 0.0
+    reference_hits: int = 0
+    reference_misses: int = 0
 
 
 class Pipeline(Protocol):
@@ -14,10 +37,13 @@ class Pipeline(Protocol):
     Attributes:
         key: the model's name in requests.
         placement: where the model is.
+        on_death: told, on any thread, when the model's device has failed for good.
     """
 
     key: str
     placement: Placement
+
+    on_death: Callable[[BaseException], object]
 
     async def start(self, library: Library, concurrency: int) -> None:
         """Make ready to score against every clip; ``concurrency`` of them at once."""
@@ -31,16 +57,30 @@ class Pipeline(Protocol):
         """Whether nothing can be compared with the clip."""
         ...
 
-    async def score(self, clip: Clip, data: bytes) -> Score:
+    def traffic(self) -> Traffic:
+        """What is going on."""
+        ...
+
+    async def ailment(self) -> str | None:
+        """What is wrong with the model; None while it is well."""
+        ...
+
+    async def score(self, clip: Clip, upload: Upload, stages: Stages) -> Score:
         """Compare an uploaded recording with a clip.
+
+        Args:
+            clip: of the library.
+            upload: gives the recording's bytes; called once, on a thread for such work.
+            stages: told how long each took.
 
         Raises:
             AudioError: the recording cannot be used.
             ReferenceMissing: the clip cannot be used.
             BatchError: the model failed on this recording.
+            QueueFull: too many requests are under way.
             DeviceMemoryError: the recording does not fit into the device's memory.
             RemoteError: a remote model refused, failed or answered nonsense.
             RemoteTimeout: a remote model did not answer in time.
-            NotReady: the model is being closed.
+            NotReady: the model is being closed, or its device has failed.
         """
         ...

@@ -3,25 +3,40 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Final, TypeVar
 
 from audio_score_server.audio.decode import DecodeLimits, decode
 from audio_score_server.domain import Placement, Score, Waveform
-from audio_score_server.errors import AudioError, ReferenceMissing
+from audio_score_server.errors import AudioError, QueueFull, ReferenceMissing
+from audio_score_server.pipelines.protocol import Traffic, Upload
 from audio_score_server.references.library import Clip, Library
 from audio_score_server.remote.scorer import RemoteScorer
+from audio_score_server.stages import Stages
+
+ArgumentT = TypeVar("ArgumentT")
+_RETRY_S: Final = 1.0
 
 
 class RemotePipeline:
     """A model that listens to reference and recording elsewhere; nothing of it is cached here."""
 
     def __init__(
-        self, key: str, scorer: RemoteScorer, limits: DecodeLimits, pool: ThreadPoolExecutor
+        self,
+        key: str,
+        scorer: RemoteScorer,
+        limits: DecodeLimits,
+        capacity: int,
+        pool: ThreadPoolExecutor,
     ) -> None:
         self.key = key
         self.placement = Placement(scorer.host)
+        self.on_death: Callable[[BaseException], object] = lambda _: None
         self._scorer = scorer
         self._limits = limits
+        self._capacity = capacity
+        self._under_way = 0
         self._pool = pool
 
     async def start(self, library: Library, concurrency: int) -> None:
@@ -35,12 +50,37 @@ class RemotePipeline:
         """Clips are first read when they are asked for."""
         return False
 
-    async def score(self, clip: Clip, data: bytes) -> Score:
+    def traffic(self) -> Traffic:
+        """Nothing waits here but in the other's queue."""
+        return Traffic(self._under_way)
+
+    async def ailment(self) -> str | None:
+        """None: asking would cost money."""
+        return None
+
+    async def score(self, clip: Clip, upload: Upload, stages: Stages) -> Score:
         """See ``Pipeline.score``."""
+        if self._under_way >= self._capacity:
+            raise QueueFull(self._under_way, _RETRY_S)
+        self._under_way += 1
+        try:
+            with stages.measure("decode"):
+                recording = await self._in_pool(self._decode, upload)
+                reference = await self._in_pool(self._reference, clip)
+            stages.audio_s = recording.seconds
+            with stages.measure("device"):
+                return await self._scorer.score(reference, recording, clip.text)
+        finally:
+            self._under_way -= 1
+
+    async def _in_pool(
+        self, function: Callable[[ArgumentT], Waveform], argument: ArgumentT
+    ) -> Waveform:
         loop = asyncio.get_running_loop()
-        recording = await loop.run_in_executor(self._pool, decode, data, self._limits)
-        reference = await loop.run_in_executor(self._pool, self._reference, clip)
-        return await self._scorer.score(reference, recording, clip.text)
+        return await loop.run_in_executor(self._pool, function, argument)
+
+    def _decode(self, upload: Upload) -> Waveform:
+        return decode(upload(), self._limits)
 
     def _reference(self, clip: Clip) -> Waveform:
         try:

@@ -34,6 +34,10 @@ class ReferenceStore:
         self._folder = folder
         self._made_by = made_by
         self._memory = ReferenceMemory(memory_bytes)
+        self.hits = 0
+        """References that ``remembered`` had."""
+        self.misses = 0
+        """References that it had not."""
 
     def check(self, clip: Clip) -> None:
         """Cheaply make sure that the clip's entry is valid.
@@ -50,7 +54,10 @@ class ReferenceStore:
 
     def remembered(self, clip: Clip) -> Reference | None:
         """The reference if it is in memory."""
-        return self._memory.get(clip.id)
+        reference = self._memory.get(clip.id)
+        self.hits += reference is not None
+        self.misses += reference is None
+        return reference
 
     def read(self, clip: Clip) -> Reference:
         """The reference, from memory or from disk.

@@ -18,6 +18,7 @@ PREFIX: Final = "AUDIO_SCORE_"
 CONFIG_VARIABLE: Final = PREFIX + "CONFIG"
 _SINGLE_KEY_VARIABLE: Final = PREFIX + "MODEL_KEY"
 _PATHS: Final = ("video_clip_dir", "cache_dir", "models_dir", "server_socket")
+_WHOLE: Final = "settings"
 _CHECKPOINTS: Final = ("model_id", "processor_id", "transcriber_id")
 VARIABLES: Final = {
     PREFIX + name.upper(): name for name in Settings.model_fields if name != "models"
@@ -90,7 +91,8 @@ def _from_file(path: Path) -> tuple[dict[str, Any], _Origins]:
     _find_checkpoints(values.get("models"), folder)
     for name in ("video_clip_dir", "cache_dir"):
         values.setdefault(name, folder / Settings.model_fields[name].default)
-    return values, {name: f"{path}: {name}" for name in ("models", *values)}
+    # What concerns several settings at once is told of the file as a whole.
+    return values, {name: f"{path}: {name}" for name in ("models", *values)} | {_WHOLE: str(path)}
 
 
 def _find_checkpoints(models: object, folder: Path) -> None:
@@ -170,7 +172,7 @@ def _validated(values: dict[str, Any], origins: _Origins) -> Settings:
 
 def _explained(error: ValidationError, origins: _Origins) -> Iterable[str]:
     for problem in error.errors(include_url=False):
-        name, *inner = [str(part) for part in problem["loc"]] or ["settings"]
+        name, *inner = [str(part) for part in problem["loc"]] or [_WHOLE]
         where = ".".join([origins.get(name, name), *inner])
         yield f"{where}: {problem['msg']} (got {problem['input']!r})."
 

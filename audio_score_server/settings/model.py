@@ -170,6 +170,27 @@ class Settings(_Frozen):
     max_batch_wait_ms: Annotated[float, Field(ge=0, le=10_000)] = Field(
         default=10.0, description="Longest that a batch waits for more recordings."
     )
+    max_batch_seconds: Annotated[float, Field(gt=0)] = Field(
+        default=240.0,
+        description="Most sound in a batch, every recording counted as long as its longest.",
+    )
+    max_queue: Annotated[int, Field(ge=1)] = Field(
+        default=64, description="Most requests under way for one model; more are refused with 503."
+    )
+    max_uploads: Annotated[int, Field(ge=1)] = Field(
+        default=128, description="Most uploads being received; more are refused with 503."
+    )
+    request_timeout_s: Annotated[float, Field(gt=0)] = Field(
+        default=60.0, description="Longest time for a request, its upload included; then 504."
+    )
+    grace_s: Annotated[float, Field(ge=0)] = Field(
+        default=20.0, description="How long requests may go on after a signal to stop."
+    )
+    canary_interval_s: Annotated[float, Field(ge=0)] = Field(
+        default=30.0,
+        description="How often a clip is scored against itself to see whether the model is well; "
+        "0 for never.",
+    )
     disable_cache_flush: bool = Field(
         default=False, description="Keep cache entries of clips and models that are gone."
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
@@ -15,9 +16,13 @@ from audio_score_server import __version__
 from audio_score_server.errors import AudioScoreError
 from audio_score_server.service import ScoreService
 from audio_score_server.settings import Settings
+from audio_score_server.telemetry.metrics import Metrics
+from audio_score_server.telemetry.tracing import start_tracing
 from audio_score_server.web.bounds import RequestBounds
 from audio_score_server.web.errors import install_error_answers
+from audio_score_server.web.passage import Passage
 from audio_score_server.web.routes import health, library, score
+from audio_score_server.web.routes import metrics as metrics_route
 
 _LOG = logging.getLogger(__name__)
 _ABOUT = (
@@ -25,18 +30,18 @@ _ABOUT = (
     "features, `text_sim_score` transcripts; `sim_score` is their average."
 )
 
-OnFailure = Callable[[Exception], None]
+OnFailure = Callable[[BaseException], None]
+BuildService = Callable[[Settings, Metrics], ScoreService]
 
 
-def create_app(
-    settings: Settings, build_service: Callable[[Settings], ScoreService], on_failure: OnFailure
-) -> FastAPI:
+def create_app(settings: Settings, build_service: BuildService, on_failure: OnFailure) -> FastAPI:
     """The application; the service starts with it, in the background.
 
     Args:
         settings: limits of requests.
         build_service: makes the service when the application starts.
-        on_failure: called with the reason when the service cannot start, after it was logged.
+        on_failure: called with the reason when the service cannot start or go on, after it was
+            logged.
     """
     # FastAPIOffline brings the documentation's scripts along: the page works without a network.
     app = FastAPIOffline(
@@ -46,9 +51,17 @@ def create_app(
         redirect_slashes=False,
         lifespan=_lifespan(settings, build_service, on_failure),
     )
-    app.add_middleware(RequestBounds, max_bytes=settings.max_upload_bytes)
+    app.state.metrics = metrics = Metrics()
+    app.add_middleware(
+        RequestBounds,
+        max_bytes=settings.max_upload_bytes,
+        max_uploads=settings.max_uploads,
+        request_s=settings.request_timeout_s,
+    )
+    app.state.tracing = tracing = start_tracing(os.environ)
+    app.add_middleware(Passage, metrics=metrics, tracing=tracing)
     install_error_answers(app)
-    for module in (score, health, library):
+    for module in (score, health, metrics_route, library):
         app.include_router(module.router)
     app.add_api_route("/", _to_documentation, include_in_schema=False)
     return app
@@ -59,16 +72,19 @@ async def _to_documentation() -> RedirectResponse:
 
 
 def _lifespan(
-    settings: Settings, build_service: Callable[[Settings], ScoreService], on_failure: OnFailure
+    settings: Settings, build_service: BuildService, on_failure: OnFailure
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.service = service = build_service(settings)
+        app.state.service = service = build_service(settings, app.state.metrics)
+        service.on_failure = on_failure
         start = asyncio.create_task(_start(service, on_failure))
         yield
         start.cancel()
         await asyncio.gather(start, return_exceptions=True)
         await service.close()
+        if app.state.tracing is not None:
+            await asyncio.to_thread(app.state.tracing.close)
 
     return lifespan
 

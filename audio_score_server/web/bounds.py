@@ -1,115 +1,202 @@
-"""What a request may take: so many bytes, so long a silence, and the server's own time."""
+"""What a request may take: so many bytes, so long to send them, and the server's own time."""
 
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Coroutine
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final, NoReturn
 
-from fastapi.responses import JSONResponse
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from audio_score_server.errors import AudioScoreError, NotReady, TooLargeAudio
-from audio_score_server.web.errors import status_of
+from audio_score_server.errors import (
+    AudioScoreError,
+    NotReady,
+    QueueFull,
+    RequestTimeout,
+    TooLargeAudio,
+)
+from audio_score_server.web.errors import answer_of
 
 _DISCARD_FACTOR: Final = 4
 _DISCARD_S: Final = 10.0
+_PAUSE_S: Final = 1.0
+"""A client that sends nothing for so long looks for an answer."""
 _SILENCE_S: Final = 30.0
 """A client that sends nothing for so long, in the middle of its body, has stalled."""
+_RETRY_S: Final = 1.0
 
 
-class BodyTooLarge(Exception):
-    """Ends the reading of a body that has gone past the limit."""
+class _BodyRefused(Exception):
+    """Ends the reading of a body; the exchange knows why."""
 
 
-class _CountedBody:
-    """A request's channel that breaks off at the limit and then keeps the application quiet."""
+class _Exchange:
+    """A request's channel: breaks off at the limits, and notices when the client leaves."""
 
-    def __init__(self, receive: Receive, send: Send, max_bytes: int) -> None:
+    def __init__(self, receive: Receive, send: Send, max_bytes: int, request_s: float) -> None:
         self._receive, self._send = receive, send
-        self._left = max_bytes
-        self._complete = False
-        self.too_large = self.answered = False
+        self._max_bytes = self._left = max_bytes
+        self._request_s = request_s
+        self._deadline = time.monotonic() + request_s
+        self._received = asyncio.Event()
+        self.answered = self.departed = False
+        self.refusal: AudioScoreError | None = None
+        """Why the body is not read to its end."""
+
+    @property
+    def received(self) -> bool:
+        """Whether the whole body is here."""
+        return self._received.is_set()
 
     async def receive(self) -> Message:
-        if self._complete:
-            # What comes after the body is the client's leaving, whenever that is.
-            return await self._receive()
-        async with asyncio.timeout(_SILENCE_S):
-            message = await self._receive()
-        self._complete = not message.get("more_body", False)
+        if self.received:
+            # Nobody reads on but ``departure``; whoever asks waits for the end of the exchange.
+            await asyncio.Event().wait()
+        message = await self._next()
+        if not message.get("more_body", False):
+            self.departed = message["type"] == "http.disconnect"
+            self._received.set()
         self._left -= len(message.get("body", b""))
         if self._left < 0:
-            self.too_large = True
-            raise BodyTooLarge
+            self._refuse(_too_large(self._max_bytes))
         return message
 
+    async def _next(self) -> Message:
+        left_s = self._deadline - time.monotonic()
+        try:
+            async with asyncio.timeout(min(_SILENCE_S, left_s)):
+                return await self._receive()
+        except TimeoutError:
+            stalled = f"The upload has stalled: nothing came for {_SILENCE_S:g} s. Send it again."
+            late = f"The upload was not done within {self._request_s:g} s. Send a smaller file."
+            self._refuse(RequestTimeout(stalled if left_s > _SILENCE_S else late))
+
+    def _refuse(self, error: AudioScoreError) -> NoReturn:
+        # Frameworks turn whatever ends the reading into an answer of their own.
+        self.refusal = error
+        raise _BodyRefused
+
     async def send(self, message: Message) -> None:
-        if not self.too_large:
+        if self.refusal is None and not self.departed:
             self.answered = True
             await self._send(message)
 
+    async def departure(self) -> None:
+        """Until the client leaves, after it has sent its body, or has its answer."""
+        await self._received.wait()
+        while not self.departed:
+            self.departed = (await self._receive())["type"] == "http.disconnect"
+
 
 class RequestBounds:
-    """ASGI middleware: 413 for bodies over ``max_bytes``, 503 when the server must stop.
+    """ASGI middleware: 413 and 504 for bodies over the limits, 503 when there are too many.
 
-    Plain ASGI, since Starlette's own middleware base hides a client's departure from the handler.
+    Also 503 when all must stop. A client that leaves takes its request with it. Plain ASGI, since
+    Starlette's own middleware base hides a departure from the handler.
     """
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, max_bytes: int, max_uploads: int, request_s: float) -> None:
         self._app = app
         self._max_bytes = max_bytes
+        self._max_uploads = max_uploads
+        self._request_s = request_s
+        self._receiving: set[_Exchange] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on what stays within the limit."""
+        """Pass on what stays within the limits."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        if _stated_length(headers) > self._max_bytes:
+        refusal = self._refusal(headers)
+        if refusal is not None:
             # A client that asks before it sends is told before it has sent.
             if headers.get("expect", "").lower() != "100-continue":
                 await self._discard(receive)
-            await self._refuse(scope, send)
+            await _answer(refusal, scope, send)
             return
-        counted = _CountedBody(receive, send, self._max_bytes)
+        exchange = _Exchange(receive, send, self._max_bytes, self._request_s)
+        error = await self._pass_on(scope, exchange)
+        if error is None or exchange.answered or exchange.departed:
+            return
+        if not exchange.received and not isinstance(error, NotReady):
+            await self._discard(receive)
+        await _answer(error, scope, send)
+
+    def _refusal(self, headers: Headers) -> AudioScoreError | None:
+        length = _stated_length(headers)
+        if length > self._max_bytes:
+            return _too_large(self._max_bytes)
+        self._receiving = {each for each in self._receiving if not each.received}
+        sends = length > 0 or "transfer-encoding" in headers
+        if sends and len(self._receiving) >= self._max_uploads:
+            return QueueFull(len(self._receiving), _RETRY_S)
+        return None
+
+    async def _pass_on(self, scope: Scope, exchange: _Exchange) -> AudioScoreError | None:
+        """Have the request answered; or say why it cannot be."""
+        self._receiving.add(exchange)
         try:
-            await self._app(scope, counted.receive, counted.send)
-        except BodyTooLarge:
+            await _while_connected(self._serve(scope, exchange), exchange)
+        except _BodyRefused:
             # Frameworks that let the error through are as good as those that answer it.
             pass
         except asyncio.CancelledError:
             # The server's grace period is over, and this request's with it.
-            if counted.answered:
+            if exchange.answered:
                 raise
-            await _answer(NotReady("The server is stopping. Try again shortly."), scope, send)
-        if counted.too_large and not counted.answered:
-            await self._discard(receive)
-            await self._refuse(scope, send)
+            return NotReady("The server is stopping. Try again shortly.")
+        finally:
+            self._receiving.discard(exchange)
+        return exchange.refusal
 
-    async def _refuse(self, scope: Scope, send: Send) -> None:
-        error = TooLargeAudio(
-            f"The upload is too large: at most {self._max_bytes:,} bytes are taken. Send a "
-            "compressed format such as MP3 or WebM, or raise AUDIO_SCORE_MAX_UPLOAD_BYTES."
-        )
-        await _answer(error, scope, send)
+    async def _serve(self, scope: Scope, exchange: _Exchange) -> None:
+        await self._app(scope, exchange.receive, exchange.send)
 
     async def _discard(self, receive: Receive) -> None:
         """Read on a little: a client that is still sending does not look for an answer."""
-        discarded = 0
-        with suppress(TimeoutError):
+        left = _DISCARD_FACTOR * self._max_bytes
+        # Cancelled when the grace period is over: then the answer goes at once.
+        with suppress(TimeoutError, asyncio.CancelledError):
             async with asyncio.timeout(_DISCARD_S):
-                while discarded < _DISCARD_FACTOR * self._max_bytes:
-                    message = await receive()
-                    discarded += len(message.get("body", b""))
+                while left > 0:
+                    async with asyncio.timeout(_PAUSE_S):
+                        message = await receive()
+                    left -= len(message.get("body", b""))
                     if not message.get("more_body"):
                         return
 
 
+def _too_large(max_bytes: int) -> TooLargeAudio:
+    return TooLargeAudio(
+        f"The upload is too large: at most {max_bytes:,} bytes are taken. Send a compressed format "
+        "such as MP3 or WebM, or raise AUDIO_SCORE_MAX_UPLOAD_BYTES."
+    )
+
+
+async def _while_connected(work: Coroutine[Any, Any, None], exchange: _Exchange) -> None:
+    """Await the work, and cancel it when the client leaves before its answer."""
+    task = asyncio.create_task(work)
+    departure = asyncio.create_task(exchange.departure())
+    try:
+        await asyncio.wait((task, departure), return_when=asyncio.FIRST_COMPLETED)
+        if exchange.answered:
+            # The end of an answer looks like a departure; the work may have to tidy up yet.
+            await asyncio.wait((task,))
+    finally:
+        departure.cancel()
+        if not task.done():
+            task.cancel()
+            await asyncio.wait((task,))
+    if not (task.cancelled() and exchange.departed):
+        await task
+
+
 async def _answer(error: AudioScoreError, scope: Scope, send: Send) -> None:
-    answer = JSONResponse({"detail": str(error)}, status_of(error), {"Connection": "close"})
-    await answer(scope, _nothing_more, send)
+    await answer_of(error, Connection="close")(scope, _nothing_more, send)
 
 
 async def _nothing_more() -> Message:

@@ -9,7 +9,8 @@ from fastapi import Depends, Request
 from audio_score_server.service import ScoreService
 
 
-def _service(request: Request) -> ScoreService:
+async def _service(request: Request) -> ScoreService:
+    # Not a plain function: FastAPI would look it up in a thread, for each request.
     service = request.app.state.service
     assert isinstance(service, ScoreService)
     return service

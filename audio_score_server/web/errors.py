@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from typing import Any, Final
 
 from fastapi import FastAPI, Request
@@ -16,18 +17,22 @@ from audio_score_server.errors import (
     BatchError,
     DeviceMemoryError,
     NotReady,
+    QueueFull,
     ReferenceMissing,
     RemoteError,
     RemoteTimeout,
+    RequestTimeout,
     TooLargeAudio,
     TooLongAudio,
     UnknownClip,
     UnknownModel,
 )
+from audio_score_server.telemetry.request_id import request_id
 from audio_score_server.web.schemas import ErrorAnswer
 
 _LOG = logging.getLogger(__name__)
-_RETRY_AFTER_S: Final = "2"
+_RETRY_AFTER_S: Final = 2
+_FORM: Final = " Send uid, cid and audio (a file), and model if you like, as multipart/form-data."
 _STATUS: Final[dict[type[AudioScoreError], int]] = {
     UnknownModel: 400,
     AudioError: 400,
@@ -38,8 +43,10 @@ _STATUS: Final[dict[type[AudioScoreError], int]] = {
     BatchError: 500,
     RemoteError: 502,
     NotReady: 503,
+    QueueFull: 503,
     DeviceMemoryError: 503,
     RemoteTimeout: 504,
+    RequestTimeout: 504,
 }
 _SCORE_ERRORS: Final = (
     (
@@ -60,7 +67,7 @@ _SCORE_ERRORS: Final = (
     ),
     (
         422,
-        "A form field is missing.",
+        "A form field is missing, or a header is wrong.",
         "field 'cid': Field required. Send uid, cid and audio (a file), and model if you like, as "
         "multipart/form-data.",
     ),
@@ -76,13 +83,13 @@ _SCORE_ERRORS: Final = (
     ),
     (
         503,
-        "The server is starting or stopping, or the device is out of memory; try again.",
-        "The server is starting. Try again shortly.",
+        "The server is starting, stopping, busy or out of memory; try again after `Retry-After`.",
+        "The server is busy: 64 requests are under way. Try again in 2 s.",
     ),
     (
         504,
-        "A remote model did not answer in time.",
-        "api.example.org did not answer within 30 s. Try again later.",
+        "The request, or the remote model that it needs, was not done in time.",
+        "The request was not done within 60 s. Try again later, or allow more.",
     ),
 )
 SCORE_ERRORS: Final[dict[int | str, dict[str, Any]]] = {
@@ -117,30 +124,50 @@ async def _answer_ours(request: Request, error: Exception) -> JSONResponse:
     status = status_of(error)
     if status == 500:
         _LOG.error("%s %s failed: %s", request.method, request.url.path, error, exc_info=error)
-    headers = {"Retry-After": _RETRY_AFTER_S} if status == 503 else None
-    return JSONResponse({"detail": str(error)}, status, headers)
+    return answer_of(error)
+
+
+def answer_of(error: AudioScoreError, **headers: str) -> JSONResponse:
+    """The answer that tells of an error; in names of further headers, ``_`` stands for ``-``."""
+    status = status_of(error)
+    fields = {name.replace("_", "-"): value for name, value in headers.items()}
+    if status == 503:
+        wait_s = error.retry_after_s if isinstance(error, QueueFull) else _RETRY_AFTER_S
+        fields["Retry-After"] = str(max(1, math.ceil(wait_s)))
+    return JSONResponse({"detail": str(error)}, status, fields)
 
 
 async def _answer_invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    problems = [
-        f"field {'.'.join(str(part) for part in problem['loc'][1:])!r}: {problem['msg']}"
-        for problem in error.errors()
-    ]
-    remedy = "Send uid, cid and audio (a file), and model if you like, as multipart/form-data."
-    return JSONResponse({"detail": f"{'; '.join(problems)}. {remedy}"}, 422)
+    problems = [(problem["loc"], problem["msg"]) for problem in error.errors()]
+    told = "; ".join(
+        f"{'header' if place == 'header' else 'field'} {'.'.join(map(str, parts))!r}: {message}"
+        for (place, *parts), message in problems
+    )
+    fields = any(place != "header" for (place, *_), _ in problems)
+    return JSONResponse({"detail": f"{told}.{_FORM if fields else ''}"}, 422)
 
 
 async def _answer_unforeseen(request: Request, error: Exception) -> JSONResponse:
-    """Uvicorn logs the traceback."""
-    return JSONResponse({"detail": "The server has a fault; its log says more."}, 500)
+    """Uvicorn logs the traceback; no middleware sees this answer."""
+    headers = {"X-Request-Id": request_id.get()}
+    return JSONResponse({"detail": "The server has a fault; its log says more."}, 500, headers)
 
 
 async def _answer_http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
+    if isinstance(error.__cause__, OSError):
+        return _answer_unkept(error.__cause__)
     detail = error.detail
     if error.status_code == 404:
         detail = f"There is nothing at {request.url.path}; /docs lists the addresses."
     if error.status_code == 405:
         detail = f"{request.url.path} does not take {request.method}; /docs lists what it takes."
     return JSONResponse({"detail": detail}, error.status_code, error.headers)
+
+
+def _answer_unkept(error: OSError) -> JSONResponse:
+    """FastAPI takes whatever keeps an upload from being kept for the client's mistake."""
+    reason = error.strerror or str(error)
+    _LOG.error("An upload could not be kept in the folder for temporary files: %s.", reason)
+    return answer_of(NotReady(f"The server cannot keep uploads: {reason}. Try again later."))

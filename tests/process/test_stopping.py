@@ -20,7 +20,11 @@ TAKE = ROOT / "audio_clip" / f"{UID}_{CID}_right.mp3"
 def _config(folder: Path, batch_ms: int) -> str:
     path = folder / f"config-{batch_ms}.json"
     model = {"key": "fake", "type": "fake", "batch_ms": batch_ms}
-    settings = {"models": [model], "video_clip_dir": str(ROOT / "video_clip")}
+    settings = {
+        "models": [model],
+        "video_clip_dir": str(ROOT / "video_clip"),
+        "canary_interval_s": 0,
+    }
     path.write_text(json.dumps(settings))
     return str(path)
 

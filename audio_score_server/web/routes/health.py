@@ -34,6 +34,8 @@ async def get_ready(service: Service) -> StateAnswer:
     """The models are warm and the cache is complete: send requests."""
     if service.state != "ready":
         raise NotReady(f"The server is {service.state}.")
+    if service.ailment is not None:
+        raise NotReady(f"The server is not well: {service.ailment}.")
     return StateAnswer(status="ready")
 
 

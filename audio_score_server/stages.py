@@ -1,0 +1,53 @@
+"""How far a request got on its path, and how long it spent at each stage."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Stage = Literal["receive", "decode", "queue", "device", "score"]
+STAGES: Final[tuple[Stage, ...]] = ("receive", "decode", "queue", "device", "score")
+"""In the order of the path; ``device`` includes what a remote model takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One stage of one request.
+
+    Attributes:
+        stage: which.
+        started: on the monotonic clock, in seconds.
+        seconds: how long.
+    """
+
+    stage: Stage
+    started: float
+    seconds: float
+
+
+class Stages:
+    """The stages of one request as they are passed."""
+
+    def __init__(self) -> None:
+        self.arrived = time.monotonic()
+        self.spans: list[Span] = []
+        self.audio_s: float | None = None
+        """Seconds of sound in the recording, once it is decoded."""
+        self.model = ""
+        """Key of the model that the request got to."""
+
+    @contextmanager
+    def measure(self, stage: Stage) -> Iterator[None]:
+        """What happens inside belongs to the stage, also if it fails."""
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self.add(stage, started, time.monotonic() - started)
+
+    def add(self, stage: Stage, started: float, seconds: float) -> None:
+        """A stage measured elsewhere."""
+        self.spans.append(Span(stage, started, seconds))
