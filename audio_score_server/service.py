@@ -176,9 +176,9 @@ class ScoreService:
         stages.model = pipeline.key
         clip = self._parts.library.find(uid, cid)
         allowed_s = min(self._limits.request_s, allowed_s or self._limits.request_s)
-        left_s = stages.arrived + allowed_s - time.monotonic()
+        stages.deadline = stages.arrived + allowed_s
         try:
-            async with asyncio.timeout(left_s) as limit:
+            async with asyncio.timeout(stages.deadline - time.monotonic()) as limit:
                 return await pipeline.score(clip, upload, stages)
         except TimeoutError:
             if not limit.expired():

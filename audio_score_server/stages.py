@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,6 +37,8 @@ class Stages:
         self.spans: list[Span] = []
         self.audio_s: float | None = None
         """Seconds of sound in the recording, once it is decoded."""
+        self.deadline = math.inf
+        """When the client stops waiting, on the monotonic clock."""
         self.model = ""
         """Key of the model that the request got to."""
 

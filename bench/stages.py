@@ -13,7 +13,7 @@ from audio_score_server.references.library import ClipId, scan
 from audio_score_server.runners.protocol import Runner
 from audio_score_server.runners.registry import load_runner
 from audio_score_server.scoring.score import score
-from audio_score_server.settings import load_settings
+from audio_score_server.settings import PhonesSettings, load_settings
 from bench.demo import DEMO_CLIPS, ROOT, ids
 from bench.measure import median, progress, timed
 from bench.recordings import Recording
@@ -52,7 +52,9 @@ class Stages:
         settings = load_settings(
             {"model_keys": "phones", "device": "cpu"}, {}, ROOT / "config.json"
         )
-        self._runner: Runner[Any] = load_runner(settings.chosen_models()[0], settings)
+        self._runner: Runner[Any] = load_runner(
+            PhonesSettings(key="phones", type="phones"), settings
+        )
         self._runner.warm_up()
         self._limits = DecodeLimits(
             settings.target_sampling_rate, settings.min_audio_seconds, settings.max_audio_seconds

@@ -8,6 +8,7 @@ come meanwhile, and waits for nothing that the event loop may be at.
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 import time
 from collections import deque
@@ -26,6 +27,9 @@ _Answer = asyncio.Future[Any]
 _SMOOTHING: Final = 0.2
 """Weight of the last batch in the measured rate."""
 _MOST_RETRY_S: Final = 60.0
+_FEWEST_BATCHES: Final = 2
+_SHARE_FOR_WAITING: Final = 0.7
+"""Of the time a caller has, what the queue may take: arrivals and batches come unevenly."""
 _FAILED: Final = "The model's device has failed; the server is about to stop."
 _STOPPING: Final = "The server is stopping."
 
@@ -63,10 +67,11 @@ class BatchReport:
 class _Pending(Generic[ItemT, ResultT]):
     """One caller's item until it is answered."""
 
-    __slots__ = ("answer", "arrival", "item", "passed", "seconds", "started")
+    __slots__ = ("admitted", "answer", "arrival", "item", "passed", "seconds", "started")
 
-    def __init__(self, item: ItemT, seconds: float) -> None:
+    def __init__(self, item: ItemT, seconds: float, admitted: float) -> None:
         self.item = item
+        self.admitted = admitted
         self.seconds = seconds
         self.arrival = self.started = time.monotonic()
         self.passed = 0
@@ -101,6 +106,7 @@ class Ticket(Generic[ItemT, ResultT]):
 
     def __init__(self, batcher: Batcher[ItemT, ResultT]) -> None:
         self._batcher = batcher
+        self._admitted = time.monotonic()
         self.announced = True
 
     async def submit(self, item: ItemT, seconds: float) -> Outcome[ResultT]:
@@ -116,7 +122,7 @@ class Ticket(Generic[ItemT, ResultT]):
             NotReady: the batcher closes, or its device has failed.
         """
         self.announced = False
-        return await self._batcher.put(item, seconds)
+        return await self._batcher.put(item, seconds, self._admitted)
 
 
 class Batcher(Generic[ItemT, ResultT]):
@@ -158,25 +164,30 @@ class Batcher(Generic[ItemT, ResultT]):
         self._calls: deque[_Call] = deque()
         self._announced = self._admitted = 0
         self._rate = 0.0
+        self._last_end = -math.inf
         self._closing = False
         self._death: BaseException | None = None
         self._thread = threading.Thread(target=self._work, name=f"device-{name}", daemon=True)
         self._thread.start()
 
     @contextmanager
-    def admit(self, bounded: bool = True) -> Iterator[Ticket[ItemT, ResultT]]:
+    def admit(
+        self, bounded: bool = True, left_s: float = math.inf
+    ) -> Iterator[Ticket[ItemT, ResultT]]:
         """Let a caller in, whose item is now on its way: worth a short wait for whoever is first.
 
         Args:
             bounded: False for callers whose number is bounded elsewhere.
+            left_s: how long the caller will wait for its answer.
 
         Raises:
-            QueueFull: as many as the capacity allows are in already.
+            QueueFull: as many as the capacity allows are in already, or so many that this one
+                would hardly be done in time: letting it in would make all of them late.
             NotReady: the batcher closes, or its device has failed.
         """
         with self._changed:
             self._refuse_if_over()
-            if bounded and self._admitted >= self._capacity:
+            if bounded and (self._admitted >= self._capacity or self._too_late(left_s)):
                 raise QueueFull(self._admitted, self._until_free_s())
             self._announced += 1
             self._admitted += 1
@@ -189,9 +200,9 @@ class Batcher(Generic[ItemT, ResultT]):
                 self._announced -= ticket.announced
                 self._changed.notify()
 
-    async def put(self, item: ItemT, seconds: float) -> Outcome[ResultT]:
+    async def put(self, item: ItemT, seconds: float, admitted: float) -> Outcome[ResultT]:
         """For tickets."""
-        pending: _Pending[ItemT, ResultT] = _Pending(item, seconds)
+        pending: _Pending[ItemT, ResultT] = _Pending(item, seconds, admitted)
         with self._changed:
             self._announced -= 1
             self._refuse_if_over()
@@ -231,6 +242,14 @@ class Batcher(Generic[ItemT, ResultT]):
             raise NotReady(_FAILED)
         if self._closing:
             raise NotReady(_STOPPING)
+
+    def _too_late(self, left_s: float) -> bool:
+        """Whether what is in already would leave one more too little time."""
+        # Of less than two batches the measured rate says little.
+        return (
+            self._admitted >= _FEWEST_BATCHES * self._limits.size
+            and self._until_free_s() > _SHARE_FOR_WAITING * left_s
+        )
 
     def _until_free_s(self) -> float:
         """When, at the measured rate, all that is in now will be done."""
@@ -331,7 +350,11 @@ class Batcher(Generic[ItemT, ResultT]):
         device_s: float,
     ) -> None:
         self.batches += 1
-        rate = len(batch) / max(device_s, 1e-6)
+        ended = time.monotonic()
+        # Since there was something to do: callers wait for more than the device.
+        begun = max(self._last_end, min(pending.admitted for pending in batch))
+        self._last_end = ended
+        rate = len(batch) / max(ended - begun, 1e-6)
         self._rate = rate if not self._rate else self._rate + _SMOOTHING * (rate - self._rate)
         for pending, result in zip(batch, results, strict=True):
             outcome = Outcome(result, pending.started - pending.arrival, device_s)

@@ -54,7 +54,7 @@ def wait_left(
         now: the time.
         limits: bounds of a batch.
     """
-    if others <= 0 or len(choose(waiting, limits)) < len(waiting) or _full(waiting, limits):
+    if others <= 0 or _full(waiting, limits):
         return 0.0
     return max(0.0, first_arrival + limits.wait_s - now)
 

@@ -55,7 +55,9 @@ class Canary:
 
 
 def _difference(score: Score, known: Score) -> str | None:
-    if max(abs(score.audio - known.audio), abs(score.text - known.text)) <= _TOLERANCE:
+    changes = abs(score.audio - known.audio), abs(score.text - known.text)
+    # Asked for what is well: what is no number is within no tolerance.
+    if all(change <= _TOLERANCE for change in changes):
         return None
     return (
         f"a known recording scored {known.audio:.3f} and {known.text:.3f} at start and now "

@@ -87,7 +87,7 @@ class LocalPipeline:
 
     async def score(self, clip: Clip, upload: Upload, stages: Stages) -> Score:
         """See ``Pipeline.score``."""
-        with self._batcher.admit() as ticket:
+        with self._batcher.admit(left_s=stages.deadline - time.monotonic()) as ticket:
             reference = await self._reference(clip)
             return await self._compare(ticket, reference, upload, stages)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -16,9 +17,12 @@ from typing import IO
 
 import httpx
 
+from tests.support import make_clip
+
 ROOT = Path(__file__).resolve().parents[2]
-_LISTENING = re.compile(r"Listening on (http://\S+?)\.$")
+_LISTENING = re.compile(r'Listening on ((?:http://|unix:)\S+?)\.(?:"|$)')
 _START_S = 60.0
+_END_S = 30.0
 
 
 class ServerProcess:
@@ -42,8 +46,16 @@ class ServerProcess:
     def kill(self) -> None:
         """End it at once, if it has not ended."""
         self.process.kill()
-        self.process.wait()
+        self.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+    def wait(self) -> int:
+        """Its exit code, once it has ended and all that it logged is here."""
+        code = self.process.wait(_END_S)
         self._reader.join()
+        return code
 
     @property
     def log(self) -> str:
@@ -77,9 +89,7 @@ class ServerProcess:
     def stop(self) -> int:
         """Ask it to stop; the exit code."""
         self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(30)
-        self._reader.join()
-        return code
+        return self.wait()
 
 
 def clean_environment(extra: Mapping[str, str]) -> dict[str, str]:
@@ -111,3 +121,13 @@ def post(
     content = recording if isinstance(recording, bytes) else recording.read_bytes()
     data = {"uid": uid, "cid": cid} | ({"model": model} if model else {})
     return httpx.post(f"{url}/score", data=data, files={"audio": content}, timeout=60)
+
+
+def write_config(folder: Path, batch_ms: float = 0, **settings: object) -> str:
+    """A settings file for a fake model and one clip of a second, without a canary."""
+    make_clip(folder / "clips")
+    path = folder / "config.json"
+    model = {"key": "fake", "type": "fake", "batch_ms": batch_ms}
+    chosen = {"models": [model], "video_clip_dir": "clips", "canary_interval_s": 0, **settings}
+    path.write_text(json.dumps(chosen))
+    return str(path)

@@ -79,6 +79,7 @@ def test_a_batch_is_as_long_as_all_its_items_padded() -> None:
     assert choose(_of(4.0, 4.0, 4.0, 4.0), limits) == [0, 1, 2]
     assert choose(_of(1.0, 4.0, 4.0, 4.0), limits) == [0, 1, 2]
     assert choose(_of(4.0, 6.5), limits) == [0]
+    assert choose(_of(4.0, 6.5, 1.0), limits) == [0, 2]
 
 
 class _Queue:

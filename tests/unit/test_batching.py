@@ -136,6 +136,27 @@ def test_the_wait_for_announced_items_ends() -> None:
     play(scenario)
 
 
+def test_who_has_waited_long_enough_does_not_wait_for_those_who_came_later() -> None:
+    async def scenario() -> None:
+        device = GatedDevice()
+        async with batching(device, wait_s=0.3) as batcher:
+            tasks = _start(batcher, 0)
+            await device.given()
+            tasks += _start(batcher, 1)
+            await turns()
+            while batcher.oldest_s < 0.3:
+                await asyncio.sleep(0.02)
+            with batcher.admit(), batcher.admit() as ticket:
+                late = asyncio.create_task(ticket.submit(2, 1.0))
+                await turns()
+                device.free()
+                assert (await late).queued_s < 0.3
+            assert await _answers(*tasks) == [0, 2]
+        assert device.runs == [[0], [1, 2]]
+
+    play(scenario)
+
+
 @pytest.mark.parametrize(("size", "seconds"), [(2, 1e9), (8, 2.0), (8, 2.9)])
 def test_a_full_batch_goes_at_once(size: int, seconds: float) -> None:
     async def scenario() -> None:
@@ -154,12 +175,12 @@ def test_items_of_one_length_go_together_and_those_left_behind_are_not_forgotten
         async with batching(device, size=2) as batcher:
             tasks = _start(batcher, 0)
             await device.given()
-            lengths = {1: 1.0, 2: 30.0, 3: 1.0, 4: 29.0}
+            lengths = {1: 1.0, 2: 2.0, 3: 3.0, 4: 30.0, 5: 1.0, 6: 2.0, 7: 3.0}
             tasks += [asyncio.create_task(ask(batcher, *each)) for each in lengths.items()]
             await turns()
             device.free()
             await _answers(*tasks)
-        assert device.runs == [[0], [1, 3], [2, 4]]
+        assert device.runs == [[0], [1, 5], [2, 6], [3, 4], [7]]
 
     play(scenario)
 
@@ -370,6 +391,36 @@ def test_an_error_that_turns_fatal_while_a_batch_is_repeated_refuses_the_rest_of
     play(scenario)
 
 
+class _SlowlyTold(FatalError):
+    """Is told to one caller, and to no other until ``rest`` is set."""
+
+    def __init__(self) -> None:
+        self.rest = threading.Event()
+        self._told = False
+
+    def __str__(self) -> str:
+        assert not self._told or self.rest.wait(HANG_S)
+        self._told = True
+        return "lost"
+
+
+def test_who_is_told_of_a_fatal_error_is_not_let_in_again() -> None:
+    async def scenario() -> None:
+        error = _SlowlyTold()
+        async with batching(Device({1: lambda: error}), size=2) as batcher:
+            with batcher.admit():
+                first, second = _start(batcher, 1, 2)
+                with pytest.raises(BatchError, match="lost"):
+                    await first
+            with pytest.raises(NotReady, match="failed"), batcher.admit():
+                pass
+            error.rest.set()
+            with pytest.raises(BatchError, match="lost"):
+                await second
+
+    play(scenario)
+
+
 @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), asyncio.CancelledError()])
 def test_what_ends_the_thread_leaves_nobody_waiting(error: BaseException) -> None:
     async def scenario() -> None:
@@ -520,17 +571,35 @@ def test_room_is_promised_when_the_measured_rate_will_have_made_it() -> None:
         async with batching(device, capacity=1) as batcher:
             batcher.on_batch = reports.append
             assert _retry_after_s(batcher, 1) == 1.0
-            rate = 0.0
             for item in range(3):
                 (task,) = _start(batcher, item)
                 await device.given()
                 device.finish()
                 await task
                 await _settled(batcher)
-                measured = 1 / reports[-1].device_s
-                rate = rate + 0.2 * (measured - rate) if rate else measured
-                assert _retry_after_s(batcher, 1) == pytest.approx(1 / rate)
-                assert _retry_after_s(batcher, 3) == pytest.approx(3 / rate)
+                one = _retry_after_s(batcher, 1)
+                assert one >= min(report.device_s for report in reports)
+                assert _retry_after_s(batcher, 3) == pytest.approx(3 * one)
+
+    play(scenario)
+
+
+def test_who_would_be_late_is_refused_once_two_batches_are_in() -> None:
+    async def scenario() -> None:
+        device = GatedDevice()
+        async with batching(device, size=2, capacity=50) as batcher:
+            (task,) = _start(batcher, 0)
+            await device.given()
+            device.finish()
+            await task
+            await _settled(batcher)
+            with ExitStack() as others:
+                for _ in range(4):
+                    others.enter_context(batcher.admit(left_s=1e-9))
+                with pytest.raises(QueueFull), batcher.admit(left_s=1e-9):
+                    pass
+                with batcher.admit(left_s=1e9), batcher.admit(bounded=False, left_s=0.0):
+                    pass
 
     play(scenario)
 

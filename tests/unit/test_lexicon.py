@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from audio_score_server.runners.english import look_english
 from audio_score_server.runners.phones.inventory import (
     BLANK,
     PHONES,
@@ -13,7 +14,6 @@ from audio_score_server.runners.phones.inventory import (
     phone_indices,
     phones_at,
 )
-from audio_score_server.runners.english import look_english
 from audio_score_server.runners.phones.lexicon import pronounce
 
 

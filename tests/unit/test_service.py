@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import asyncio
 import io
-import time
+import shutil
+import threading
 import wave
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -24,14 +25,15 @@ from audio_score_server.errors import (
 from audio_score_server.pipelines.local import LocalPipeline
 from audio_score_server.references.library import scan
 from audio_score_server.references.store import ReferenceStore
-from audio_score_server.runners.device import is_fatal
 from audio_score_server.runners.fake import FakeRunner
 from audio_score_server.service import Parts, ScoreService, ServiceLimits
 from audio_score_server.settings import FakeSettings, Settings
 from audio_score_server.stages import Stages
+from tests.support import encoded
 
 _MODEL = FakeSettings(key="fake", type="fake")
 _SETTINGS = Settings(models=(_MODEL,))
+_PATIENCE_S = 10.0
 
 
 class _Broken(FakeRunner):
@@ -41,15 +43,25 @@ class _Broken(FakeRunner):
         raise RuntimeError("out of memory")
 
 
-class _Slow(FakeRunner):
-    """Takes its time, and counts what it is given."""
+class _Gated(FakeRunner):
+    """Holds what it is given while its gate is closed, and counts it."""
 
+    gate = threading.Event()
     seen = 0
 
     def run(self, utterances: Sequence[Utterance[FloatArray]]) -> list[Encoding]:
-        _Slow.seen += len(utterances)
-        time.sleep(0.3)
+        _Gated.seen += len(utterances)
+        assert self.gate.wait(_PATIENCE_S)
         return super().run(utterances)
+
+
+@pytest.fixture
+def gate() -> Iterator[threading.Event]:
+    """That of ``_Gated``, open."""
+    _Gated.gate.set()
+    _Gated.seen = 0
+    yield _Gated.gate
+    _Gated.gate.set()
 
 
 class _Stricken(FakeRunner):
@@ -81,17 +93,22 @@ def _wav(seconds: float, pitch: float = 440.0) -> bytes:
     return buffer.getvalue()
 
 
-def _service(folder: Path, runners: dict[str, type[FakeRunner]]) -> ScoreService:
-    (folder / "clips").mkdir()
+def _service(
+    folder: Path, runners: dict[str, type[FakeRunner]], canary_interval_s: float = 0.0
+) -> ScoreService:
+    (folder / "clips").mkdir(exist_ok=True)
     (folder / "clips" / "film_1.wav").write_bytes(_wav(2.0))
 
     async def load(pool: ThreadPoolExecutor) -> Parts:
         return Parts(
             scan(folder / "clips"),
-            tuple(_pipeline(folder, key, cls, pool) for key, cls in runners.items()),
+            tuple(
+                _pipeline(folder, key, cls, pool, canary_interval_s > 0)
+                for key, cls in runners.items()
+            ),
         )
 
-    limits = ServiceLimits(request_s=10.0, canary_interval_s=0.0)
+    limits = ServiceLimits(_PATIENCE_S, canary_interval_s)
     return ScoreService(load, cpu_threads=2, concurrency=4, limits=limits)
 
 
@@ -104,13 +121,21 @@ async def _score(
 
 
 def _pipeline(
-    folder: Path, key: str, cls: type[FakeRunner], pool: ThreadPoolExecutor
+    folder: Path, key: str, cls: type[FakeRunner], pool: ThreadPoolExecutor, watched: bool
 ) -> LocalPipeline:
     runner = cls(_MODEL, _SETTINGS)
     batcher = Batcher(key, runner.run, BatchLimits(8, 0.01, 240.0), capacity=16)
-    batcher.is_fatal = is_fatal
+    batcher.is_fatal = lambda error: "CUDA error" in str(error)
     store = ReferenceStore(folder / "cache" / key, (runner.fingerprint, ""), 10**6)
-    return LocalPipeline(key, runner, batcher, store, DecodeLimits(16_000, 0.2, 10.0), pool)
+    limits = DecodeLimits(16_000, 0.2, 10.0)
+    return LocalPipeline(key, runner, batcher, store, limits, pool, watched)
+
+
+async def _until_seen(count: int) -> None:
+    """Until the gated device has been given so many recordings."""
+    async with asyncio.timeout(_PATIENCE_S):
+        while _Gated.seen < count:
+            await asyncio.sleep(0.001)
 
 
 def test_a_model_that_cannot_be_started_is_left_out_and_told(
@@ -187,40 +212,162 @@ def test_a_recording_that_breaks_the_model_fails_alone(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_what_is_past_its_deadline_in_the_queue_is_told_and_not_computed(tmp_path: Path) -> None:
+def test_what_is_past_its_deadline_in_the_queue_is_told_and_not_computed(
+    tmp_path: Path, gate: threading.Event
+) -> None:
     async def scenario() -> None:
-        service = _service(tmp_path, {"slow": _Slow})
+        service = _service(tmp_path, {"gated": _Gated})
         await service.start()
-        before = _Slow.seen
+        gate.clear()
         running = asyncio.create_task(_score(service))
-        while _Slow.seen == before:
-            await asyncio.sleep(0.005)
-        with pytest.raises(RequestTimeout, match=r"0\.1 s"):
-            await _score(service, allowed_s=0.1)
+        await _until_seen(2)
+        with pytest.raises(RequestTimeout, match=r"0\.05 s"):
+            await _score(service, allowed_s=0.05)
+        gate.set()
         await running
         await _score(service)
-        assert _Slow.seen == before + 2
+        assert _Gated.seen == 3
         await service.close()
 
     asyncio.run(scenario())
 
 
+def test_the_time_counts_from_the_arrival_and_the_shorter_limit_holds(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        service = _service(tmp_path, {"one": FakeRunner})
+        await service.start()
+        for allowed_s in (None, 3_600.0):
+            stages = Stages()
+            stages.arrived -= _PATIENCE_S
+            with pytest.raises(RequestTimeout, match=r"within 10 s"):
+                await service.score("film", "1", None, lambda: _wav(2.0), stages, allowed_s)
+        await service.close()
+
+    asyncio.run(scenario())
+
+
+def test_told_to_stop_it_finishes_what_had_arrived_and_takes_nothing_new(
+    tmp_path: Path, gate: threading.Event
+) -> None:
+    async def scenario() -> None:
+        service = _service(tmp_path, {"gated": _Gated})
+        await service.start()
+        gate.clear()
+        running = asyncio.create_task(_score(service))
+        await _until_seen(2)
+        uploading = Stages()
+        service.drain()
+        with pytest.raises(NotReady, match="stopping"):
+            await _score(service)
+        arrived = asyncio.create_task(
+            service.score("film", "1", None, lambda: _wav(2.0), uploading)
+        )
+        gate.set()
+        assert (await running)[1] == await arrived
+        await service.close()
+
+    asyncio.run(scenario())
+
+
+def test_told_to_stop_while_it_starts_it_is_never_ready(
+    tmp_path: Path, gate: threading.Event, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> None:
+        gate.clear()
+        service = _service(tmp_path, {"gated": _Gated})
+        arrived = Stages()
+        start = asyncio.create_task(service.start())
+        await _until_seen(1)
+        service.drain()
+        gate.set()
+        await start
+        assert service.state == "stopping"
+        with pytest.raises(NotReady, match="stopping"):
+            await service.score("film", "1", None, lambda: _wav(2.0), arrived)
+        await service.close()
+
+    asyncio.run(scenario())
+    assert "Ready" not in caplog.text
+
+
 def test_a_device_that_fails_for_good_refuses_everyone_and_is_told_once(tmp_path: Path) -> None:
     async def scenario() -> None:
-        service = _service(tmp_path, {"stricken": _Stricken})
+        service = _service(tmp_path, {"one": _Stricken, "other": _Stricken})
         told: list[BaseException] = []
         service.on_failure = told.append
         await service.start()
         answers = await asyncio.gather(
-            *(_score(service, seconds) for seconds in (2.0, 3.0)), return_exceptions=True
+            *(_score(service, 3.0, model) for model in ("one", "other")), return_exceptions=True
         )
-        assert any(isinstance(answer, BatchError) for answer in answers)
-        while not told:
-            await asyncio.sleep(0.005)
+        assert [type(answer) for answer in answers] == [BatchError, BatchError]
+        async with asyncio.timeout(_PATIENCE_S):
+            while not told:
+                await asyncio.sleep(0.001)
         assert service.state == "failed"
         with pytest.raises(NotReady):
             await _score(service)
         await service.close()
-        assert len(told) == 1
+        assert [str(error)[:10] for error in told] == ["CUDA error"]
+
+    asyncio.run(scenario())
+
+
+async def _ailments(service: ScoreService) -> list[str | None]:
+    return [await pipeline.ailment() for pipeline in service.pipelines()]
+
+
+def test_an_odd_clip_costs_no_model_its_canary(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "clips").mkdir()
+    # The smallest file, and three seconds long.
+    (tmp_path / "clips" / "film_2.flac").write_bytes(
+        encoded(np.zeros(48_000, np.float32), "flac", "flac")
+    )
+
+    async def scenario() -> None:
+        service = _service(tmp_path, {"choosy": _Choosy}, canary_interval_s=60.0)
+        await service.start()
+        assert await _ailments(service) == [None]
+        await service.close()
+
+    asyncio.run(scenario())
+    assert "Model choosy: film_2.flac is no canary: RuntimeError: poisoned" in caplog.text
+    assert "left out" not in caplog.text
+
+
+def test_files_that_go_say_nothing_about_the_model(tmp_path: Path, gate: threading.Event) -> None:
+    async def scenario() -> None:
+        service = _service(tmp_path, {"gated": _Gated}, canary_interval_s=60.0)
+        await service.start()
+        shutil.rmtree(tmp_path / "clips")
+        shutil.rmtree(tmp_path / "cache")
+        assert await _ailments(service) == [None]
+        assert _Gated.seen == 3  # the reference, the learning, the asking
+        await service.close()
+
+    asyncio.run(scenario())
+
+
+def test_models_that_nobody_watches_learn_nothing(tmp_path: Path, gate: threading.Event) -> None:
+    async def scenario() -> None:
+        service = _service(tmp_path, {"gated": _Gated})
+        await service.start()
+        assert await _ailments(service) == [None]
+        assert _Gated.seen == 1
+        await service.close()
+
+    asyncio.run(scenario())
+
+
+def test_without_clips_there_is_no_canary(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        service = _service(tmp_path, {"one": FakeRunner}, canary_interval_s=60.0)
+        shutil.rmtree(tmp_path / "clips")
+        (tmp_path / "clips").mkdir()
+        await service.start()
+        assert service.state == "ready"
+        assert await _ailments(service) == [None]
+        await service.close()
 
     asyncio.run(scenario())

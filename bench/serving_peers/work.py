@@ -1,0 +1,72 @@
+"""What every server of the benchmark does for a score, besides HTTP and batching."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+
+from audio_score_server.audio.decode import DecodeLimits, decode
+from audio_score_server.domain import Encoding, Reference, Utterance
+from audio_score_server.references.library import Clip, ClipId, scan
+from audio_score_server.runners.protocol import Runner
+from audio_score_server.runners.registry import load_runner
+from audio_score_server.scoring.score import score
+from audio_score_server.settings import FakeSettings, HiggsRemoteSettings, Settings, load_settings
+from audio_score_server.settings.load import CONFIG_VARIABLE
+from bench.measure import cores
+
+HOST: Final = "127.0.0.1"
+Job = tuple[Reference, Utterance[Any]]
+"""A clip's reference, and the recording as it goes to the device."""
+
+
+def given_settings() -> Settings:
+    """Those that the benchmark names in the environment."""
+    return load_settings({}, os.environ, Path(os.environ[CONFIG_VARIABLE]))
+
+
+class Work:
+    """A loaded and warm runner, and the references of every clip."""
+
+    def __init__(self, settings: Settings) -> None:
+        (model,) = settings.chosen_models()
+        assert not isinstance(model, HiggsRemoteSettings)
+        # What our server gives PyTorch for these models.
+        small = isinstance(model, FakeSettings)
+        torch.set_num_threads(max(1, cores() // 2) if small else cores())
+        self._limits = DecodeLimits(
+            settings.target_sampling_rate, settings.min_audio_seconds, settings.max_audio_seconds
+        )
+        self._runner: Runner[Any] = load_runner(model, settings)
+        self._runner.warm_up()
+        clips = scan(settings.video_clip_dir).clips()
+        self._references = {clip.id: self._reference(clip) for clip in clips}
+
+    def _reference(self, clip: Clip) -> Reference:
+        expected = self._runner.expected(clip.text or "")
+        waveform = decode(clip.path.read_bytes(), self._limits)
+        (encoding,) = self.run([Utterance(self._runner.prepare(waveform), expected)])
+        return Reference(encoding.features, expected or encoding.transcript)
+
+    def prepare(self, uid: str, cid: str, data: bytes) -> Job:
+        """Decode an uploaded recording of a clip and make its input features."""
+        reference = self._references[ClipId(uid, cid)]
+        features = self._runner.prepare(decode(data, self._limits))
+        return reference, Utterance(features, reference.transcript)
+
+    def run(self, utterances: Sequence[Utterance[Any]]) -> list[Encoding]:
+        """A batch through the device; by one thread at a time."""
+        return self._runner.run(utterances)
+
+    def answer(self, reference: Reference, encoding: Encoding) -> dict[str, float]:
+        """Compare, and say so as our server does."""
+        found = score(reference, encoding)
+        return {
+            "sim_score": round(found.total, 6),
+            "audio_sim_score": round(found.audio, 6),
+            "text_sim_score": round(found.text, 6),
+        }
