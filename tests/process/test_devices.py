@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from tests.process.clients import Client, Numbers, ask, get, queued, wait_until
+from tests.process.clients import Client, ask, get, queued, wait_until
 from tests.process.gated import LIE, GatedServer, gated, gated_start
 from tests.process.server import write_config
 from tests.support import chirp, encoded
@@ -98,11 +98,3 @@ def test_a_model_that_is_not_well_makes_the_server_unready_until_it_is(
     assert watched.run() == [1.0]
     wait_until(lambda: get(watched.url, "/health/ready").status == 200)
     watched.wait_for_line(lambda line: "Well again." in line)
-
-
-def test_without_an_interval_nothing_is_asked(tmp_path: Path) -> None:
-    with gated(write_config(tmp_path, canary_interval_s=0), batches=1) as server:
-        server.free()
-        assert get(server.url, "/health/ready").status == 200
-        assert Numbers(server.url).of("audio_score_batch_size_count") == 1
-        assert server.stop() == 0

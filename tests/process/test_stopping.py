@@ -1,69 +1,28 @@
-"""Stopping while clients stall and threads are at work."""
+"""What does not end, and must not keep the server from ending or starting."""
 
 from __future__ import annotations
 
-import json
 import os
-import socket
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.process.server import ROOT, ServerProcess, post, running
+from tests.process.clients import Client, ask
+from tests.process.gated import gated
+from tests.process.server import ROOT, post, running, write_config
 
 UID, CID = "RiverTales-s01e01", "part01"
 TAKE = ROOT / "audio_clip" / f"{UID}_{CID}_right.mp3"
 
 
-def _config(folder: Path, batch_ms: int) -> str:
-    path = folder / f"config-{batch_ms}.json"
-    model = {"key": "fake", "type": "fake", "batch_ms": batch_ms}
-    settings = {
-        "models": [model],
-        "video_clip_dir": str(ROOT / "video_clip"),
-        "canary_interval_s": 0,
-    }
-    path.write_text(json.dumps(settings))
-    return str(path)
-
-
-def _stalled(server: ServerProcess) -> socket.socket:
-    """A client that stops in the middle of its upload."""
-    host, port = server.url.removeprefix("http://").split(":")
-    client = socket.create_connection((host, int(port)))
-    head = "POST /score HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n"
-    client.sendall(f"{head}Content-Length: 1000\r\n\r\n--b\r\n".encode())
-    return client
-
-
-def _read(client: socket.socket) -> str:
-    with client, client.makefile("rb") as answer:
-        return answer.read().decode()
-
-
-def test_stalled_clients_are_told_and_busy_threads_are_left(tmp_path: Path) -> None:
-    # The cache is built by a quick model of the same fingerprint.
-    with running("--config", _config(tmp_path, 0)) as server:
-        server.wait_until_ready()
-        assert server.stop() == 0
-    with running("--config", _config(tmp_path, 300_000)) as server:
-        server.wait_until_ready()
-        stalled = _stalled(server)
-        with ThreadPoolExecutor(1) as pool:
-            slow = pool.submit(post, server.url, TAKE, UID, CID)
-            server.wait_for_line(lambda line: "Ready" in line)
-            assert httpx.get(f"{server.url}/health/live").status_code == 200
-            server.process.terminate()
-            assert server.process.wait(40) == 1
-            answer = slow.result()
-        told = _read(stalled)
-
-    assert answer.status_code == 503
-    assert "stopping" in answer.json()["detail"]
-    assert told.startswith("HTTP/1.1 503")
-    assert '{"detail":"The server is stopping.' in told
+def test_threads_that_do_not_end_are_left(tmp_path: Path) -> None:
+    with gated(write_config(tmp_path, grace_s=0)) as server, Client(server.url) as client:
+        client.send(ask(TAKE.read_bytes()))
+        server.given()
+        server.process.terminate()
+        assert client.answer().status == 503
+        assert server.wait() == 1
     assert "Threads are still at work" in server.log
     assert "Traceback" not in server.log
 

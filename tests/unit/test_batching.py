@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
+import time
 import weakref
 from collections.abc import Awaitable, Sequence
 from contextlib import ExitStack
@@ -580,6 +581,26 @@ def test_room_is_promised_when_the_measured_rate_will_have_made_it() -> None:
                 one = _retry_after_s(batcher, 1)
                 assert one >= min(report.device_s for report in reports)
                 assert _retry_after_s(batcher, 3) == pytest.approx(3 * one)
+
+    play(scenario)
+
+
+def test_the_rate_is_that_of_the_last_batches_from_end_to_end() -> None:
+    async def scenario() -> None:
+        device = GatedDevice()
+        async with batching(device, size=1, capacity=2) as batcher:
+            tasks = _start(batcher, 1, 2)
+            await device.given()
+            while batcher.oldest_s < 0.3:
+                await asyncio.sleep(0.02)
+            first_ends = time.monotonic()
+            device.finish()
+            await device.given()
+            await asyncio.sleep(0.05)
+            device.finish()
+            await _answers(*tasks)
+            second_took = time.monotonic() - first_ends
+            assert second_took < _retry_after_s(batcher, 2) / 2 < 0.3
 
     play(scenario)
 

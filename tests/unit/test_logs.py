@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from audio_score_server.logs import configure_logs
+from audio_score_server.telemetry.request_id import request_id
 
 _QUIET = (
     *("numba", "filelock", "asyncio", "urllib3", "python_multipart"),
@@ -25,6 +26,14 @@ def _logging_as_before() -> Iterator[None]:
     root.setLevel(level)
     for name, before in levels.items():
         logging.getLogger(name).setLevel(before)
+
+
+@pytest.fixture
+def served() -> Iterator[None]:
+    """A request is being served."""
+    token = request_id.set("a-b-c")
+    yield
+    request_id.reset(token)
 
 
 def _lines(captured: pytest.CaptureFixture[str]) -> list[str]:
@@ -136,3 +145,30 @@ def test_gruut_keeps_its_tracebacks_to_itself(capsys: pytest.CaptureFixture[str]
     configure_logs("debug", "text")
     logging.getLogger("gruut.text_processor").error("Failed to verbalize currency")
     assert "verbalize" not in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("served")
+def test_lines_of_a_request_have_its_id(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs("info", "text")
+    logging.getLogger("x").info("Working.")
+    configure_logs("info", "json")
+    logging.getLogger("x").info("Working.")
+    text, machine = _lines(capsys)
+    assert text.endswith(" Working. request_id=a-b-c")
+    assert json.loads(machine)["request_id"] == "a-b-c"
+
+
+def test_other_lines_have_none(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs("info", "text")
+    logging.getLogger("x").info("Working.")
+    configure_logs("info", "json")
+    logging.getLogger("x").info("Working.")
+    assert not [line for line in _lines(capsys) if "request_id" in line]
+
+
+def test_fields_are_told_one_by_one(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs("info", "json")
+    logging.getLogger("x").info("ms=1.5", extra={"fields": {"ms": 1.5, "path": "/score"}})
+    (line,) = _lines(capsys)
+    fields = json.loads(line)
+    assert (fields["message"], fields["ms"], fields["path"]) == ("ms=1.5", 1.5, "/score")
