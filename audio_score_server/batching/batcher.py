@@ -164,6 +164,7 @@ class Batcher(Generic[ItemT, ResultT]):
         self._calls: deque[_Call] = deque()
         self._announced = self._admitted = 0
         self._rate = 0.0
+        self._saturated = False
         self._last_end = -math.inf
         self._closing = False
         self._death: BaseException | None = None
@@ -247,7 +248,8 @@ class Batcher(Generic[ItemT, ResultT]):
         """Whether what is in already would leave one more too little time."""
         # Of less than two batches the measured rate says little.
         return (
-            self._admitted >= _FEWEST_BATCHES * self._limits.size
+            self._rate > 0
+            and self._admitted >= _FEWEST_BATCHES * self._limits.size
             and self._until_free_s() > _SHARE_FOR_WAITING * left_s
         )
 
@@ -314,8 +316,9 @@ class Batcher(Generic[ItemT, ResultT]):
             return [], wait_s
         chosen = set(choose(waiting, self._limits))
         self._pending = deque(each for place, each in enumerate(kept) if place not in chosen)
-        for pending in self._pending:
-            pending.passed += 1
+        for place, pending in enumerate(kept[: max(chosen)]):
+            pending.passed += place not in chosen
+        self._saturated = bool(self._pending) or len(chosen) == self._limits.size
         return [kept[place] for place in sorted(chosen)], None
 
     def _serve(self, work: Callable[[], None], answers: Sequence[_Answer]) -> None:
@@ -354,8 +357,9 @@ class Batcher(Generic[ItemT, ResultT]):
         # Since there was something to do: callers wait for more than the device.
         begun = max(self._last_end, min(pending.admitted for pending in batch))
         self._last_end = ended
-        rate = len(batch) / max(ended - begun, 1e-6)
-        self._rate = rate if not self._rate else self._rate + _SMOOTHING * (rate - self._rate)
+        if self._saturated:  # what fewer callers get in their time is no measure of the device
+            rate = len(batch) / max(ended - begun, 1e-6)
+            self._rate = rate if not self._rate else self._rate + _SMOOTHING * (rate - self._rate)
         for pending, result in zip(batch, results, strict=True):
             outcome = Outcome(result, pending.started - pending.arrival, device_s)
             _hand_over(pending.answer, outcome)

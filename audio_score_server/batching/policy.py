@@ -31,7 +31,7 @@ class Waiting:
 
     Attributes:
         seconds: how long its sound is.
-        passed: how many batches have gone since it came.
+        passed: in how many batches younger ones have gone before it.
     """
 
     seconds: float

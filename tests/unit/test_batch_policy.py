@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -101,7 +102,9 @@ class _Queue:
         rest = [place for place in range(len(self.waiting)) if place not in chosen]
         assert all(left >= 1 for left in self._left)
         self.waiting = [
-            Waiting(self.waiting[place].seconds, self.waiting[place].passed + 1) for place in rest
+            replace(waiting, passed=waiting.passed + (place < max(chosen)))
+            for place, waiting in enumerate(self.waiting)
+            if place in rest
         ]
         self._left = [self._left[place] - 1 for place in rest]
 

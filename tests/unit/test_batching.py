@@ -569,7 +569,7 @@ def test_room_is_promised_when_the_measured_rate_will_have_made_it() -> None:
     async def scenario() -> None:
         reports: list[BatchReport] = []
         device = GatedDevice()
-        async with batching(device, capacity=1) as batcher:
+        async with batching(device, size=1, capacity=1) as batcher:
             batcher.on_batch = reports.append
             assert _retry_after_s(batcher, 1) == 1.0
             for item in range(3):
@@ -609,11 +609,16 @@ def test_who_would_be_late_is_refused_once_two_batches_are_in() -> None:
     async def scenario() -> None:
         device = GatedDevice()
         async with batching(device, size=2, capacity=50) as batcher:
-            (task,) = _start(batcher, 0)
-            await device.given()
-            device.finish()
-            await task
-            await _settled(batcher)
+            for callers in (1, 3):
+                tasks = _start(batcher, *range(callers))
+                for _ in range(callers - 1 or 1):
+                    with ExitStack() as others:  # nothing is known before a batch was full
+                        for _ in range(4):
+                            others.enter_context(batcher.admit(left_s=1e-9))
+                    await device.given()
+                    device.finish()
+                await _answers(*tasks)
+                await _settled(batcher)
             with ExitStack() as others:
                 for _ in range(4):
                     others.enter_context(batcher.admit(left_s=1e-9))
