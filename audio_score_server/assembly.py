@@ -7,21 +7,21 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import torch
 
 from audio_score_server.audio.decode import DecodeLimits
 from audio_score_server.batching import Batcher, BatchLimits
-from audio_score_server.domain import Placement
+from audio_score_server.domain import Encoding, Placement, Utterance
 from audio_score_server.errors import ModelLoadError, NoModelError
-from audio_score_server.pipelines.local import LocalPipeline
+from audio_score_server.pipelines.local import LocalOptions, LocalPipeline
 from audio_score_server.pipelines.protocol import Pipeline
 from audio_score_server.references.flush import flush
-from audio_score_server.references.library import scan
+from audio_score_server.references.library import Library, scan
 from audio_score_server.references.store import ReferenceStore
 from audio_score_server.runners.device import is_fatal, within_memory
 from audio_score_server.runners.protocol import Runner
@@ -29,15 +29,34 @@ from audio_score_server.runners.registry import Loader
 from audio_score_server.service import Parts, ScoreService, ServiceLimits
 from audio_score_server.settings import (
     FakeSettings,
+    HiggsAudioSettings,
     HiggsRemoteSettings,
     ModelSettings,
     PhonesSettings,
     Settings,
+    WhisperSettings,
 )
 from audio_score_server.telemetry.metrics import Metrics, ModelState
 
 _LOG = logging.getLogger(__name__)
-_MakePipeline = Callable[[ThreadPoolExecutor, Metrics], Pipeline]
+_EARS: Final = PhonesSettings(key="phones-ears", type="phones")
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """A model's settings, and its runner or remote scorer."""
+
+    model: ModelSettings
+    part: Any
+
+
+@dataclass(frozen=True, slots=True)
+class _Surroundings:
+    """What every pipeline is given."""
+
+    settings: Settings
+    pool: ThreadPoolExecutor
+    metrics: Metrics
 
 
 def build_service(settings: Settings, metrics: Metrics) -> ScoreService:
@@ -77,46 +96,82 @@ def _model_threads(settings: Settings, threads: int) -> int:
 
 async def _load(settings: Settings, metrics: Metrics, pool: ThreadPoolExecutor) -> Parts:
     library = await asyncio.to_thread(scan, settings.video_clip_dir)
-    made = await asyncio.to_thread(_load_models, settings)
+    loaded = await asyncio.to_thread(_load_models, settings)
     if not settings.disable_cache_flush:
         keys = [model.key for model in settings.models]
+        if _ears_wanted(settings):
+            keys.append(_EARS.key)
         await asyncio.to_thread(flush, settings.cache_dir, keys, library)
-    return Parts(library, tuple(make(pool, metrics) for make in made))
+    return _pipelines(loaded, library, _Surroundings(settings, pool, metrics))
 
 
-def _load_models(settings: Settings) -> list[_MakePipeline]:
-    """Every chosen model that can be loaded, in order.
+def _load_models(settings: Settings) -> list[_Loaded]:
+    """Every chosen model that can be loaded, in order; the ears, where only others want them, last.
 
     Raises:
         NoModelError: not one of them.
     """
     loader = Loader(settings)
-    loaded = [_load_model(model, settings, loader) for model in settings.chosen_models()]
-    made = [make for make in loaded if make is not None]
-    if not made:
-        keys = ", ".join(model.key for model in settings.chosen_models())
+    chosen = settings.chosen_models()
+    loaded = [each for model in chosen if (each := _load_model(model, settings, loader))]
+    if not loaded:
+        keys = ", ".join(model.key for model in chosen)
         raise NoModelError(f"None of the models could be loaded: {keys}. The lines above say why.")
-    return made
+    if _ears_wanted(settings):
+        ears = _load_model(_EARS, settings, loader)
+        loaded += [ears] if ears else []
+    return loaded
 
 
-def _load_model(model: ModelSettings, settings: Settings, loader: Loader) -> _MakePipeline | None:
+def _ears_wanted(settings: Settings) -> bool:
+    """Whether a model compares phones and none that hears them is chosen."""
+    chosen = settings.chosen_models()
+    by_phones = any(_by_phones(model) for model in chosen)
+    return by_phones and not any(isinstance(model, PhonesSettings) for model in chosen)
+
+
+def _by_phones(model: ModelSettings) -> bool:
+    return (
+        isinstance(model, WhisperSettings | HiggsAudioSettings) and model.audio_features == "phones"
+    )
+
+
+def _load_model(model: ModelSettings, settings: Settings, loader: Loader) -> _Loaded | None:
     if model.only_on == "cuda" and not torch.cuda.is_available():
         _LOG.info("Model %s is left out: it is for machines with CUDA only.", model.key)
         return None
     started = time.monotonic()
     try:
         if isinstance(model, HiggsRemoteSettings):
-            placement, make = _prepare_remote(model, settings)
+            part = _load_remote(model)
+            placement = Placement(part.host)
         else:
-            runner = loader.load(model)
-            placement, make = runner.placement, partial(_local, model.key, runner, settings)
+            part = loader.load(model)
+            placement = part.placement
     except ModelLoadError as error:
         _LOG.warning("Model %s is left out: %s.", model.key, str(error).rstrip("."))
         _LOG.debug("How model %s failed to load:", model.key, exc_info=error)
         return None
     seconds = time.monotonic() - started
     _LOG.info("Model %s loaded %s in %.1f s.", model.key, _told(placement), seconds)
-    return make
+    return _Loaded(model, part)
+
+
+def _pipelines(loaded: list[_Loaded], library: Library, around: _Surroundings) -> Parts:
+    """A pipeline for each model; the first one that hears phones serves the others as ears."""
+    hearing = next((each for each in loaded if isinstance(each.model, PhonesSettings)), None)
+    ears = _local(hearing.model, hearing.part, around, None) if hearing else None
+    chosen = around.settings.chosen_models()
+    pipelines: list[Pipeline] = []
+    for model, part in ((each.model, each.part) for each in loaded if each.model in chosen):
+        if isinstance(model, HiggsRemoteSettings):
+            pipelines.append(_remote(model, part, around))
+        elif hearing is not None and model is hearing.model and ears is not None:
+            pipelines.append(ears)
+        else:
+            pipelines.append(_local(model, part, around, ears))
+    companions = () if ears is None or ears in pipelines else (ears,)
+    return Parts(library, tuple(pipelines), companions)
 
 
 def _told(placement: Placement) -> str:
@@ -129,46 +184,55 @@ def _told(placement: Placement) -> str:
     )
 
 
-def _prepare_remote(
-    model: HiggsRemoteSettings, settings: Settings
-) -> tuple[Placement, _MakePipeline]:
+def _load_remote(model: HiggsRemoteSettings) -> Any:
     # Imported here: the client library takes a while, and few servers need it.
-    from audio_score_server.pipelines.remote import RemotePipeline
     from audio_score_server.remote.scorer import RemoteScorer
 
-    scorer = RemoteScorer(model, os.environ)
+    return RemoteScorer(model, os.environ)
 
-    def make(pool: ThreadPoolExecutor, metrics: Metrics) -> Pipeline:
-        metrics.announce(model.key)
-        limits = _decode_limits(settings)
-        return RemotePipeline(model.key, scorer, limits, settings.max_queue, pool)
 
-    return Placement(scorer.host), make
+def _remote(model: HiggsRemoteSettings, scorer: Any, around: _Surroundings) -> Pipeline:
+    from audio_score_server.pipelines.remote import RemotePipeline
+
+    around.metrics.announce(model.key)
+    limits = _decode_limits(around.settings)
+    return RemotePipeline(model.key, scorer, limits, around.settings.max_queue, around.pool)
 
 
 def _local(
-    key: str,
-    runner: Runner[Any],
-    settings: Settings,
-    pool: ThreadPoolExecutor,
-    metrics: Metrics,
-) -> Pipeline:
+    model: ModelSettings, runner: Runner[Any], around: _Surroundings, ears: LocalPipeline | None
+) -> LocalPipeline:
+    assert not isinstance(model, HiggsRemoteSettings)
+    settings = around.settings
     store = ReferenceStore(
-        settings.cache_dir / key,
+        settings.cache_dir / model.key,
         (runner.fingerprint, _settings_fingerprint(settings)),
         int(settings.reference_memory_mib * 2**20),
     )
-    batch_limits = BatchLimits(
+    options = LocalOptions(
+        _decode_limits(settings),
+        model.audio_similarity == "aligned",
+        _by_phones(model),
+        settings.canary_interval_s > 0,
+    )
+    batcher = _batcher(model.key, runner, around)
+    return LocalPipeline(model.key, runner, batcher, store, around.pool, options, ears)
+
+
+def _batcher(
+    key: str, runner: Runner[Any], around: _Surroundings
+) -> Batcher[Utterance[Any], Encoding]:
+    settings, metrics = around.settings, around.metrics
+    limits = BatchLimits(
         settings.max_batch_size, settings.max_batch_wait_ms / 1000, settings.max_batch_seconds
     )
-    batcher = Batcher(key, within_memory(runner.run), batch_limits, settings.max_queue)
+    batcher = Batcher(key, within_memory(runner.run), limits, settings.max_queue)
     batcher.is_fatal = is_fatal
     batcher.on_batch = lambda batch: metrics.observe_batch(
         key, batch.size, batch.audio_s, batch.device_s
     )
     metrics.announce(key)
-    watched = settings.canary_interval_s > 0
-    return LocalPipeline(key, runner, batcher, store, _decode_limits(settings), pool, watched)
+    return batcher
 
 
 def _decode_limits(settings: Settings) -> DecodeLimits:

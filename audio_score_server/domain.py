@@ -85,6 +85,42 @@ class Utterance(Generic[InputT]):
 
 
 @dataclass(frozen=True, slots=True)
+class HeardPhone:
+    """A phone as a model heard it.
+
+    Attributes:
+        phone: in ARPAbet without stress.
+        start: its first frame.
+        stop: the frame after its last.
+    """
+
+    phone: str
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """The likeliest way in which a recording says the expected phones; arrays ``[phones]``.
+
+    Attributes:
+        said: bool, whether the phone is there at all.
+        starts: first frame of each phone that is said, else 0.
+        stops: frame after its last.
+        evidence: float32 from 0 to 1, likelihood of this path over that of the likeliest path of
+            all, from the phone's start to the next one's. Sounds that nobody expected weigh on the
+            phone before them. A goodness of pronunciation (Witt and Young, 2000) on CTC posteriors.
+        heard: every phone of the likeliest path of all, in order, expected or not.
+    """
+
+    said: BoolArray
+    starts: IntArray
+    stops: IntArray
+    evidence: FloatArray
+    heard: tuple[HeardPhone, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Encoding:
     """What a model makes of one utterance.
 
@@ -94,11 +130,33 @@ class Encoding:
         evidence: float32 ``[expected units]``, from 0 to 1: how likely each expected unit is in
             this sound, measured by the likeliest of all; None where nothing was expected or the
             model cannot tell.
+        alignment: where the expected phones are (where nothing was expected, those heard); None
+            from models that hear no phones, and where there are none.
     """
 
     features: EncoderFeatures
     transcript: Transcript
     evidence: FloatArray | None
+    alignment: Alignment | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Contours:
+    """Melody, loudness and outline of a recording, one value for each step.
+
+    Attributes:
+        step_s: seconds from one to the next.
+        pitch_hz: float32 ``[steps]``, fundamental frequency; 0 where there is no voice.
+        level_db: float32 ``[steps]``, mean power, full scale 0.
+        lows: float32 ``[steps]``, the lowest sample of each.
+        highs: float32 ``[steps]``, the highest.
+    """
+
+    step_s: float
+    pitch_hz: FloatArray
+    level_db: FloatArray
+    lows: FloatArray
+    highs: FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +166,14 @@ class Reference:
     Attributes:
         features: of the clip's sound.
         transcript: from the text beside the clip where there is one, else as the model heard it.
+        contours: of the clip's sound.
+        alignment: where the transcript's phones are in the clip; None for models that hear none.
     """
 
     features: EncoderFeatures
     transcript: Transcript
+    contours: Contours
+    alignment: Alignment | None = None
 
 
 @dataclass(frozen=True, slots=True)

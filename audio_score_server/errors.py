@@ -10,7 +10,10 @@
     ├── RemoteTimeout            a remote model did not answer in time
     ├── NotReady                 the server is starting or stopping
     ├── QueueFull                more requests are under way than may be
+    ├── UnknownKey               the request bears no API key that is known
+    ├── TooManyRequests          the client sends more than its rate allows
     ├── RequestTimeout           the request was not done by its deadline
+    ├── EvaluationError          recordings cannot be evaluated as they were given
     └── RequestError             the request cannot be served as it stands; its text is the answer
         ├── UnknownModel         names a model that is not loaded
         ├── UnknownClip          names a clip that is not in the library
@@ -86,12 +89,36 @@ class QueueFull(AudioScoreError):
         )
 
 
+class UnknownKey(AudioScoreError):
+    """The request bears no API key that is known."""
+
+
+class TooManyRequests(AudioScoreError):
+    """The client sends more than its rate allows."""
+
+    def __init__(self, per_minute: int, retry_after_s: float) -> None:
+        """``retry_after_s``: when the client may send the next."""
+        self.retry_after_s = retry_after_s
+        super().__init__(
+            f"At most {per_minute} requests a minute are taken from one client. Try again in "
+            f"{max(1, math.ceil(retry_after_s))} s."
+        )
+
+
 class RequestTimeout(AudioScoreError):
     """The request was not done by its deadline."""
 
 
+class EvaluationError(AudioScoreError):
+    """Recordings cannot be evaluated as they were given."""
+
+
 class RequestError(AudioScoreError):
     """The request cannot be served as it stands."""
+
+
+class Unexplained(RequestError):
+    """The request asks for reasons, and the model cannot tell them."""
 
 
 class UnknownModel(RequestError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 import os
@@ -16,7 +17,9 @@ import uvicorn
 from audio_score_server.assembly import build_service
 from audio_score_server.errors import NoModelError
 from audio_score_server.listener import Listener
+from audio_score_server.service import ScoreService
 from audio_score_server.settings import Settings
+from audio_score_server.telemetry.systemd import Condition, Systemd, report
 from audio_score_server.web.app import create_app
 
 _LOG = logging.getLogger(__name__)
@@ -71,10 +74,14 @@ class _Server(uvicorn.Server):
             timeout_graceful_shutdown=math.ceil(settings.grace_s),
             access_log=False,
             lifespan="on",
+            # Over a port anybody may send such headers; web/access.py knows when to believe them.
+            proxy_headers=False,
         )
         super().__init__(config)
         self._app = app
         self._grace_s = settings.grace_s
+        self._request_s = settings.request_timeout_s
+        self._systemd = Systemd.found(os.environ, os.getpid())
         self._listener = listener
         self._told = False
         self.exit_code = EXIT_OK
@@ -92,12 +99,27 @@ class _Server(uvicorn.Server):
         """Signals, once Uvicorn runs; not kept for it, or it would raise them again at its end."""
         self.stop()
 
+    async def main_loop(self) -> None:
+        """Uvicorn's own, while systemd is told how the server is."""
+        if self._systemd is None:
+            await super().main_loop()
+            return
+        service = self._app.state.service
+        telling = asyncio.create_task(
+            report(self._systemd, lambda: _condition(service, self._request_s)), name="systemd"
+        )
+        await super().main_loop()
+        telling.cancel()
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Uvicorn's own, with an end.
 
         A decoder at work or a read from a dead network folder cannot be interrupted, and Python
         waits for such threads for ever.
         """
+        if self._systemd is not None:
+            self._systemd.tell(STOPPING="1", STATUS="Stopping; finishing what is under way.")
+            self._systemd.close()
         timer = threading.Timer(
             self._grace_s + _CLOSE_S, self._leave, ("Threads are still at work; leaving them.",)
         )
@@ -115,3 +137,14 @@ class _Server(uvicorn.Server):
         _LOG.critical(reason)
         self._listener.close()
         os._exit(self.exit_code or EXIT_FAILED)
+
+
+def _condition(service: ScoreService, request_s: float) -> Condition:
+    """How the server is; ``request_s`` is longer than any request waits for a device at work."""
+    ready = service.state == "ready"
+    waited_s = max((model.traffic().oldest_s for model in service.pipelines()), default=0.0)
+    if service.ailment is not None:
+        return Condition(ready, f"Not well: {service.ailment}.", False)
+    if waited_s > request_s:
+        return Condition(ready, f"The models have taken no request for {request_s:g} s.", False)
+    return Condition(ready, f"The server is {service.state}.", True)

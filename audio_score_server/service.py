@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
@@ -16,11 +16,12 @@ from audio_score_server.domain import Score
 from audio_score_server.errors import (
     NoModelError,
     NotReady,
+    QueueFull,
     RequestTimeout,
     UnknownModel,
     shortened,
 )
-from audio_score_server.pipelines.protocol import Pipeline, Upload
+from audio_score_server.pipelines.protocol import Explanation, Judgement, Pipeline, Upload
 from audio_score_server.references.library import Clip, Library
 from audio_score_server.stages import Stages
 
@@ -43,10 +44,17 @@ class ServiceLimits:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a service is made of once loaded: the clips, the models in order of preference."""
+    """What a service is made of once loaded.
+
+    Attributes:
+        library: the clips.
+        pipelines: the models, in order of preference.
+        companions: models that only serve those.
+    """
 
     library: Library
     pipelines: tuple[Pipeline, ...]
+    companions: tuple[Pipeline, ...] = ()
 
 
 class ScoreService:
@@ -90,7 +98,7 @@ class ScoreService:
         loop = asyncio.get_running_loop()
         try:
             self._parts = await self._load(self._pool)
-            for pipeline in self._parts.pipelines:
+            for pipeline in (*self._parts.pipelines, *self._parts.companions):
                 fail = partial(self._fail, pipeline)
                 pipeline.on_death = partial(loop.call_soon_threadsafe, fail)
             await self._start_pipelines()
@@ -122,7 +130,7 @@ class ScoreService:
                 _LOG.warning("Model %s is left out: %r.", pipeline.key, error)
                 _LOG.debug("How model %s failed to start:", pipeline.key, exc_info=error)
                 others = tuple(other for other in self._parts.pipelines if other is not pipeline)
-                self._parts = Parts(self._parts.library, others)
+                self._parts = replace(self._parts, pipelines=others)
                 await pipeline.close()
         if not self._parts.pipelines:
             raise NoModelError("None of the models could be started. The lines above say why.")
@@ -139,7 +147,7 @@ class ScoreService:
         self.drain()
         if self._watch is not None:
             self._watch.cancel()
-        for pipeline in self._parts.pipelines:
+        for pipeline in (*self._parts.pipelines, *self._parts.companions):
             await pipeline.close()
         await asyncio.to_thread(self._pool.shutdown)
 
@@ -151,7 +159,8 @@ class ScoreService:
         upload: Upload,
         stages: Stages,
         allowed_s: float | None = None,
-    ) -> Score:
+        explained: bool = False,
+    ) -> Judgement:
         """Score one recording.
 
         Args:
@@ -162,6 +171,7 @@ class ScoreService:
             stages: told which model it was, and how long each stage took.
             allowed_s: how long the client waits, from the request's arrival; None for as long as
                 the server allows.
+            explained: whether reasons are asked for.
 
         Raises:
             RequestError: the request cannot be served as it stands.
@@ -179,13 +189,24 @@ class ScoreService:
         stages.deadline = stages.arrived + allowed_s
         try:
             async with asyncio.timeout(stages.deadline - time.monotonic()) as limit:
-                return await pipeline.score(clip, upload, stages)
+                return await pipeline.score(clip, upload, stages, explained)
         except TimeoutError:
             if not limit.expired():
                 raise
             raise RequestTimeout(
                 f"The request was not done within {allowed_s:g} s. Try again later, or allow more."
             ) from None
+
+    def crowded(self) -> QueueFull | None:
+        """How any request would be refused now; None while some model would take one."""
+        refusals = [pipeline.full(self._limits.request_s) for pipeline in self._parts.pipelines]
+        if not refusals or None in refusals:
+            return None
+        return min((each for each in refusals if each), key=lambda each: each.retry_after_s)
+
+    async def picture(self, score: Score, reasons: Explanation) -> bytes:
+        """Draw a recording over against its clip, as SVG."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, _draw, score, reasons)
 
     async def _watch_models(self) -> None:
         """Ask the models again and again whether they are well."""
@@ -231,3 +252,10 @@ class ScoreService:
             for clip in self._parts.library.clips()
             if not all(pipeline.failed(clip) for pipeline in self._parts.pipelines)
         ]
+
+
+def _draw(score: Score, reasons: Explanation) -> bytes:
+    # Imported here: it takes a while, and few servers are asked for pictures.
+    from audio_score_server.picture.draw import draw
+
+    return draw(reasons.detail, score, reasons.reference, reasons.recording)

@@ -6,6 +6,7 @@ import io
 import struct
 import subprocess
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Final
 
@@ -13,9 +14,17 @@ import av
 import numpy as np
 import torch
 
-from audio_score_server.domain import EncoderFeatures, FloatArray, Reference, Transcript
+from audio_score_server.domain import (
+    Alignment,
+    Contours,
+    EncoderFeatures,
+    FloatArray,
+    HeardPhone,
+    Reference,
+    Transcript,
+)
+from audio_score_server.language.phones import BLANK, PHONES, phone_indices
 from audio_score_server.references.library import Clip, scan
-from audio_score_server.runners.phones.inventory import BLANK, PHONES, phone_indices
 
 LAYOUTS: Final = {1: "mono", 2: "stereo", 6: "5.1"}
 
@@ -125,7 +134,23 @@ def make_reference(seed: int = 0, frames: int = 50) -> Reference:
     chance = np.random.default_rng(seed)
     values = chance.standard_normal((frames, 8)).astype(np.float16).astype(np.float32)
     features = EncoderFeatures(values, (chance.random(frames) > 0.3).astype(np.float32), 50.0)
-    return Reference(features, Transcript("hello wörld", "word"))
+    return Reference(features, Transcript("hello wörld", "word"), make_contours(chance), ALIGNED)
+
+
+def make_contours(chance: np.random.Generator, steps: int = 30) -> Contours:
+    """Random ones that half precision holds exactly."""
+    values = chance.standard_normal((4, steps)).astype(np.float16).astype(np.float32)
+    return Contours(0.01, *values)
+
+
+ALIGNED: Final = Alignment(
+    np.array([True, False]),
+    np.array([3, 0]),
+    np.array([5, 0]),
+    np.array([0.7, 0.02], np.float32),
+    (HeardPhone("AH", 3, 5), HeardPhone("B", 7, 8)),
+)
+"""One phone of two is said, and another one is heard."""
 
 
 def same_reference(left: Reference, right: Reference) -> bool:
@@ -135,7 +160,16 @@ def same_reference(left: Reference, right: Reference) -> bool:
         and np.array_equal(left.features.speech, right.features.speech)
         and left.features.frame_rate_hz == right.features.frame_rate_hz
         and left.transcript == right.transcript
+        and _same_fields(left.contours, right.contours)
+        and _same_fields(left.alignment, right.alignment)
     )
+
+
+def _same_fields(left: Contours | Alignment | None, right: Contours | Alignment | None) -> bool:
+    if left is None or right is None:
+        return left is right
+    names = [field.name for field in fields(left)]
+    return all(np.array_equal(getattr(left, name), getattr(right, name)) for name in names)
 
 
 def certain_sound(labels: str) -> torch.Tensor:

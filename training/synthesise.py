@@ -20,7 +20,7 @@ from typing import Final
 
 from tqdm import tqdm
 
-from audio_score_server.runners.phones.lexicon import pronounce
+from audio_score_server.language.lexicon import pronounce
 from training.sentences import sentences
 
 FLITE_VOICES: Final = ("rms", "awb", "kal16")

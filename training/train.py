@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 from torch.nn import functional
 from tqdm import tqdm
 
-from audio_score_server.runners.phones.inventory import BLANK
+from audio_score_server.language.phones import BLANK
 from audio_score_server.runners.phones.network import PhoneNetwork, output_length
 from training.corpus import Recording, read_corpus, split_by_speaker
 from training.dataset import Batch, TrainingBatches, clean_batch, prepare, prepare_noises

@@ -188,8 +188,8 @@ class Batcher(Generic[ItemT, ResultT]):
         """
         with self._changed:
             self._refuse_if_over()
-            if bounded and (self._admitted >= self._capacity or self._too_late(left_s)):
-                raise QueueFull(self._admitted, self._until_free_s())
+            if bounded and (full := self._full(left_s)):
+                raise full
             self._announced += 1
             self._admitted += 1
         ticket = Ticket(self)
@@ -200,6 +200,11 @@ class Batcher(Generic[ItemT, ResultT]):
                 self._admitted -= 1
                 self._announced -= ticket.announced
                 self._changed.notify()
+
+    def full(self, left_s: float) -> QueueFull | None:
+        """How ``admit`` would refuse a caller now; None where it would not."""
+        with self._changed:
+            return self._full(left_s)
 
     async def put(self, item: ItemT, seconds: float, admitted: float) -> Outcome[ResultT]:
         """For tickets."""
@@ -243,6 +248,11 @@ class Batcher(Generic[ItemT, ResultT]):
             raise NotReady(_FAILED)
         if self._closing:
             raise NotReady(_STOPPING)
+
+    def _full(self, left_s: float) -> QueueFull | None:
+        if self._admitted >= self._capacity or self._too_late(left_s):
+            return QueueFull(self._admitted, self._until_free_s())
+        return None
 
     def _too_late(self, left_s: float) -> bool:
         """Whether what is in already would leave one more too little time."""

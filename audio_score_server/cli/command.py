@@ -3,12 +3,51 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any, Final, NamedTuple
 
 from audio_score_server import __version__
-from audio_score_server.cli import download, serve
+from audio_score_server.cli import download, evaluate, gate, serve
 from audio_score_server.cli.flags import add_flags
+
+
+class _Command(NamedTuple):
+    run: Callable[[dict[str, Any], Path], int]
+    add_flags: Callable[[argparse.ArgumentParser], None]
+    description: str
+    summary: str
+
+
+def _add_evaluate_flags(parser: argparse.ArgumentParser) -> None:
+    add_flags(parser, evaluate.FLAGS)
+    evaluate.add_arguments(parser)
+
+
+_COMMANDS: Final = (
+    _Command(
+        serve.serve, partial(add_flags, flags=serve.FLAGS), serve.DESCRIPTION, "run one server"
+    ),
+    _Command(
+        gate.gate, gate.add_gate_flags, gate.GATE_DESCRIPTION, "run several servers behind Nginx"
+    ),
+    _Command(
+        gate.status, gate.add_status_flags, gate.STATUS_DESCRIPTION, "show how these servers are"
+    ),
+    _Command(
+        download.download,
+        partial(add_flags, flags=download.FLAGS),
+        download.DESCRIPTION,
+        "fetch the models' checkpoints",
+    ),
+    _Command(
+        evaluate.evaluate,
+        _add_evaluate_flags,
+        evaluate.DESCRIPTION,
+        "tell how well the models judge",
+    ),
+)
 
 
 def command(arguments: Sequence[str] | None = None) -> int:
@@ -23,13 +62,12 @@ def command(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="audio-score", description=serve.DESCRIPTION)
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="command")
-    for run, module, summary in (
-        (serve.serve, serve, "run one server"),
-        (download.download, download, "fetch the models' checkpoints"),
-    ):
-        part = commands.add_parser(run.__name__, help=summary, description=module.DESCRIPTION)
-        add_flags(part, module.FLAGS)
-        part.set_defaults(run=run)
+    for each in _COMMANDS:
+        part = commands.add_parser(
+            each.run.__name__, help=each.summary, description=each.description
+        )
+        each.add_flags(part)
+        part.set_defaults(run=each.run)
     flags = vars(parser.parse_args(arguments))
     run = flags.pop("run")
     return int(run(flags, Path("config.json")))

@@ -7,30 +7,97 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, TypeVar, TypeVarTuple
 
+from audio_score_server.audio.contours import contours
 from audio_score_server.audio.decode import DecodeLimits, decode
 from audio_score_server.batching import Batcher, Ticket
-from audio_score_server.domain import Encoding, Reference, Score, Transcript, Utterance
-from audio_score_server.errors import AudioError, AudioScoreError, NotReady, ReferenceMissing
+from audio_score_server.domain import (
+    Encoding,
+    Reference,
+    Score,
+    Transcript,
+    Utterance,
+    Waveform,
+)
+from audio_score_server.errors import (
+    AudioError,
+    AudioScoreError,
+    NotReady,
+    QueueFull,
+    ReferenceMissing,
+)
+from audio_score_server.language.lexicon import pronounce
+from audio_score_server.pipelines.audio import Aligned, AudioMeasure, Impostor, Pooled
 from audio_score_server.pipelines.canary import Canary
-from audio_score_server.pipelines.protocol import Traffic, Upload
+from audio_score_server.pipelines.protocol import Explanation, Judgement, Traffic, Upload
 from audio_score_server.references.build import ReferenceBuilder
+from audio_score_server.references.cohort import COHORT, choose_cohort
 from audio_score_server.references.entry import EntryInvalid
 from audio_score_server.references.library import Clip, Library
 from audio_score_server.references.store import ReferenceStore
 from audio_score_server.runners.protocol import Runner
-from audio_score_server.scoring.score import score
+from audio_score_server.scoring.detail import explain
+from audio_score_server.scoring.text import text_similarity
+from audio_score_server.scoring.verdict import Evidence, verdicts
+from audio_score_server.scoring.version import SCORE_VERSION
+from audio_score_server.scoring.words_by_phones import Sounds
 from audio_score_server.stages import Stages
 
 _LOG = logging.getLogger(__name__)
+_ENGLISH: Final = "en"
 _CANDIDATES: Final = 5
 """Clips that are tried before a model goes without a canary."""
 Arguments = TypeVarTuple("Arguments")
 Result = TypeVar("Result")
 _Ticket = Ticket[Utterance[Any], Encoding]
+
+
+@dataclass(frozen=True, slots=True)
+class LocalOptions:
+    """How a local model is used.
+
+    Attributes:
+        limits: of recordings and clips.
+        aligned: whether sounds are compared frame by frame, or by their means alone.
+        by_phones: whether English clips' sounds are compared by the ears' features.
+        watched: whether ``ailment`` will be asked for.
+    """
+
+    limits: DecodeLimits
+    aligned: bool = True
+    by_phones: bool = False
+    watched: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """A recording as far as one model has come with it.
+
+    Attributes:
+        waveform: its sound.
+        encoding: what the model hears in it.
+    """
+
+    waveform: Waveform
+    encoding: Encoding
+
+
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """A clip and a recording of it, as one model hears both.
+
+    Attributes:
+        reference: the clip.
+        encoding: the recording.
+        audio: how alike they sound, from 0 to 1.
+    """
+
+    reference: Reference
+    encoding: Encoding
+    audio: float
 
 
 class LocalPipeline:
@@ -46,35 +113,65 @@ class LocalPipeline:
         runner: Runner[Any],
         batcher: Batcher[Utterance[Any], Encoding],
         store: ReferenceStore,
-        limits: DecodeLimits,
         pool: ThreadPoolExecutor,
-        watched: bool = True,
+        options: LocalOptions,
+        ears: LocalPipeline | None = None,
     ) -> None:
-        """``watched``: whether ``ailment`` will be asked for."""
+        """``ears``: a model that hears phones, and tells of them where this one cannot."""
         self.key = key
         self.placement = runner.placement
         self._batcher = batcher
         self._store = store
         self._runner = runner
-        self._limits = limits
+        self._options = options
+        self._ears = ears
         self._pool = pool
         self._builder = ReferenceBuilder(key, store, self._encode_clip)
+        self._measure: AudioMeasure = Pooled()
+        self._starting = asyncio.Lock()
+        self._started = False
         self._rebuilding = asyncio.Lock()
-        self._watched = watched
         self._canary: Canary | None = None
         self.on_death: Callable[[BaseException], object] = lambda _: None
         batcher.on_death = lambda error: self.on_death(error)
 
     async def start(self, library: Library, concurrency: int) -> None:
-        """Warm the model up and complete its cache."""
+        """Warm the model up and complete its cache; done once, whoever asks."""
+        async with self._starting:
+            if self._started:
+                return
+            if self._ears is not None:
+                await self._ears.start(library, concurrency)
+            await self._start(library, concurrency)
+            self._started = True
+
+    async def _start(self, library: Library, concurrency: int) -> None:
         texts = [clip.text for clip in library.clips() if clip.text]
         objection = await self._in_pool(self._runner.objection, texts)
         if objection:
             _LOG.warning("Model %s: %s.", self.key, objection)
         await self._batcher.call(self._runner.warm_up)
         await self._builder.build_missing(library.clips(), concurrency)
-        if self._watched:
+        if self._options.aligned:
+            self._measure = Aligned(await self._cohort(library, concurrency))
+        if self._options.watched:
             self._canary = await self._find_canary(library)
+
+    async def _cohort(self, library: Library, concurrency: int) -> list[Impostor]:
+        """Those of the cohort that can be heard."""
+        clips = choose_cohort([clip for clip in library.clips() if not self.failed(clip)])
+        await self._builder.build_missing(
+            [each for each in clips if each.id.uid == COHORT], concurrency
+        )
+        cohort = []
+        for clip in clips:
+            try:
+                reference = await self._in_pool(self._store.read, clip)
+            except EntryInvalid as reason:
+                _LOG.warning("Model %s: no cohort with %s: %s.", self.key, clip.path.name, reason)
+            else:
+                cohort.append(Impostor(clip, reference.features))
+        return cohort
 
     async def close(self) -> None:
         """Refuse what still waits and let go of the model."""
@@ -85,11 +182,72 @@ class LocalPipeline:
         """Whether the clip could not be encoded."""
         return clip.id in self._builder.failures
 
-    async def score(self, clip: Clip, upload: Upload, stages: Stages) -> Score:
+    async def score(
+        self, clip: Clip, upload: Upload, stages: Stages, explained: bool = False
+    ) -> Judgement:
         """See ``Pipeline.score``."""
         with self._batcher.admit(left_s=stages.deadline - time.monotonic()) as ticket:
             reference = await self._reference(clip)
-            return await self._compare(ticket, reference, upload, stages)
+            take = await self._hear(ticket, reference, upload, stages)
+            with stages.measure("score"):
+                return await self._judge(clip, reference, take, explained)
+
+    async def listen(self, clip: Clip, waveform: Waveform) -> Hearing:
+        """What this model hears in a recording that another one has let in."""
+        reference = await self._reference(clip)
+        with self._batcher.admit(bounded=False) as ticket:
+            features = await self._in_pool(self._runner.prepare, waveform)
+            utterance = Utterance(features, reference.transcript)
+            encoding = (await ticket.submit(utterance, waveform.seconds)).result
+        return await self._in_pool(self._compare, clip, reference, encoding)
+
+    async def _judge(
+        self, clip: Clip, reference: Reference, take: Take, explained: bool
+    ) -> Judgement:
+        own = await self._in_pool(self._compare, clip, reference, take.encoding)
+        phones = await self._listen_for_phones(clip, reference, take.waveform, explained)
+        by = phones if phones is not None and self._options.by_phones else own
+        text = await self._in_pool(text_similarity, reference.transcript, take.encoding)
+        score = Score(by.audio, text)
+        if not explained:
+            return Judgement(score)
+        reasons = await self._in_pool(self._explain, clip, own, phones, take.waveform, score)
+        return Judgement(score, reasons)
+
+    async def _listen_for_phones(
+        self, clip: Clip, reference: Reference, waveform: Waveform, explained: bool
+    ) -> Hearing | None:
+        """What the ears hear, where that is asked for and they know the language."""
+        wanted = explained or self._options.by_phones
+        if self._ears is None or not wanted or reference.transcript.language != _ENGLISH:
+            return None
+        return await self._ears.listen(clip, waveform)
+
+    def _compare(self, clip: Clip, reference: Reference, encoding: Encoding) -> Hearing:
+        return Hearing(reference, encoding, self._measure.score(clip, reference, encoding.features))
+
+    def _explain(
+        self, clip: Clip, own: Hearing, phones: Hearing | None, waveform: Waveform, score: Score
+    ) -> Explanation:
+        recording = contours(waveform)
+        reference, encoding = own.reference, own.encoding
+        heard = (encoding.features, reference.features)
+        detail = explain(
+            reference,
+            encoding,
+            recording,
+            self._measure.path(reference, encoding.features),
+            text=clip.text,
+            spoken=pronounce(clip.text) if clip.text else (),
+            companion=_sounds(clip, phones),
+            verdicts=verdicts(Evidence(score, reference.contours, recording, *heard)),
+            score_version=SCORE_VERSION,
+        )
+        return Explanation(detail, reference.contours, recording)
+
+    def full(self, left_s: float) -> QueueFull | None:
+        """As the batcher."""
+        return self._batcher.full(left_s)
 
     def traffic(self) -> Traffic:
         """The batcher's queue and the store's memory."""
@@ -116,28 +274,33 @@ class LocalPipeline:
         # Kept: files that are changed or go later say nothing about the model.
         reference = await self._reference(clip)
         sound = await self._in_pool(clip.path.read_bytes)
-        sing = partial(self._score_itself, reference, sound)
+        sing = partial(self._score_itself, clip, reference, sound)
         canary = Canary(sing, lambda: self._batcher.batches)
         await canary.learn()
         return canary
 
-    async def _score_itself(self, reference: Reference, sound: bytes) -> Score:
+    async def _score_itself(self, clip: Clip, reference: Reference, sound: bytes) -> Score:
         """As if the clip's own sound were uploaded, however many requests are under way."""
         with self._batcher.admit(bounded=False) as ticket:
-            return await self._compare(ticket, reference, lambda: sound, Stages())
+            take = await self._hear(ticket, reference, lambda: sound, Stages())
+            return (await self._judge(clip, reference, take, explained=False)).score
 
-    async def _compare(
+    async def _hear(
         self, ticket: _Ticket, reference: Reference, upload: Upload, stages: Stages
-    ) -> Score:
+    ) -> Take:
         with stages.measure("decode"):
-            utterance, seconds = await self._in_pool(self._utterance, upload, reference.transcript)
-        stages.audio_s = seconds
+            waveform, features = await self._in_pool(self._prepare, upload)
+        stages.audio_s = waveform.seconds
         submitted = time.monotonic()
-        outcome = await ticket.submit(utterance, seconds)
+        utterance = Utterance(features, reference.transcript)
+        outcome = await ticket.submit(utterance, waveform.seconds)
         stages.add("queue", submitted, outcome.queued_s)
         stages.add("device", submitted + outcome.queued_s, outcome.device_s)
-        with stages.measure("score"):
-            return await self._in_pool(score, reference, outcome.result)
+        return Take(waveform, outcome.result)
+
+    def _prepare(self, upload: Upload) -> tuple[Waveform, Any]:
+        waveform = decode(upload(), self._options.limits)
+        return waveform, self._runner.prepare(waveform)
 
     async def _reference(self, clip: Clip) -> Reference:
         remembered = self._store.remembered(clip)
@@ -162,21 +325,17 @@ class LocalPipeline:
                     raise _missing(clip, str(error)) from error
 
     async def _encode_clip(self, clip: Clip) -> Reference:
+        expected = await self._in_pool(self._runner.expected, clip.text) if clip.text else None
         with self._batcher.admit(bounded=False) as ticket:
-            utterance, seconds = await self._in_pool(self._clip_utterance, clip)
-            encoding = (await ticket.submit(utterance, seconds)).result
-        return Reference(encoding.features, _reference_transcript(utterance, encoding))
-
-    def _clip_utterance(self, clip: Clip) -> tuple[Utterance[Any], float]:
-        expected = self._runner.expected(clip.text) if clip.text else None
-        return self._utterance(clip.path.read_bytes, expected)
-
-    def _utterance(
-        self, upload: Upload, expected: Transcript | None
-    ) -> tuple[Utterance[Any], float]:
-        """What goes to the device, and how long its sound is."""
-        waveform = decode(upload(), self._limits)
-        return Utterance(self._runner.prepare(waveform), expected), waveform.seconds
+            waveform, features = await self._in_pool(self._prepare, clip.path.read_bytes)
+            outcome = await ticket.submit(Utterance(features, expected), waveform.seconds)
+        encoding = outcome.result
+        return Reference(
+            encoding.features,
+            _reference_transcript(expected, encoding),
+            await self._in_pool(contours, waveform),
+            encoding.alignment,
+        )
 
     async def _in_pool(
         self, function: Callable[[*Arguments], Result], *arguments: *Arguments
@@ -184,11 +343,21 @@ class LocalPipeline:
         return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
 
 
-def _reference_transcript(clip: Utterance[Any], heard: Encoding) -> Transcript:
+def _sounds(clip: Clip, phones: Hearing | None) -> Sounds | None:
+    """The phones of the clip's text as another model hears them."""
+    if phones is None or clip.text is None:
+        return None
+    said, heard = phones.reference.alignment, phones.encoding.alignment
+    if said is None or heard is None:
+        return None
+    return Sounds(pronounce(clip.text), said, heard, phones.encoding.features.frame_rate_hz)
+
+
+def _reference_transcript(expected: Transcript | None, heard: Encoding) -> Transcript:
     """What the clip says: as its text tells, else as heard; in the language that was heard."""
-    if clip.expected is None:
+    if expected is None:
         return heard.transcript
-    return replace(clip.expected, language=clip.expected.language or heard.transcript.language)
+    return replace(expected, language=expected.language or heard.transcript.language)
 
 
 def _missing(clip: Clip, reason: str) -> ReferenceMissing:

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from audio_score_server.domain import Placement, Score
+from audio_score_server.domain import Contours, Placement, Score
+from audio_score_server.errors import QueueFull
 from audio_score_server.references.library import Clip, Library
+from audio_score_server.scoring.detail import Detail
 from audio_score_server.stages import Stages
 
 Upload = Callable[[], bytes]
@@ -29,6 +31,29 @@ class Traffic:
     oldest_s: float = 0.0
     reference_hits: int = 0
     reference_misses: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a score is what it is, and what a picture of it needs.
+
+    Attributes:
+        detail: for people and apps.
+        reference: contours of the clip.
+        recording: contours of the recording.
+    """
+
+    detail: Detail
+    reference: Contours
+    recording: Contours
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a recording is given: a score, and where it was asked for, the reasons."""
+
+    score: Score
+    explanation: Explanation | None = None
 
 
 class Pipeline(Protocol):
@@ -57,6 +82,10 @@ class Pipeline(Protocol):
         """Whether nothing can be compared with the clip."""
         ...
 
+    def full(self, left_s: float) -> QueueFull | None:
+        """How a request that would wait so long would be refused now; None where it would not."""
+        ...
+
     def traffic(self) -> Traffic:
         """What is going on."""
         ...
@@ -65,16 +94,20 @@ class Pipeline(Protocol):
         """What is wrong with the model; None while it is well."""
         ...
 
-    async def score(self, clip: Clip, upload: Upload, stages: Stages) -> Score:
+    async def score(
+        self, clip: Clip, upload: Upload, stages: Stages, explained: bool = False
+    ) -> Judgement:
         """Compare an uploaded recording with a clip.
 
         Args:
             clip: of the library.
             upload: gives the recording's bytes; called once, on a thread for such work.
             stages: told how long each took.
+            explained: whether reasons are asked for.
 
         Raises:
             AudioError: the recording cannot be used.
+            Unexplained: the model cannot tell its reasons.
             ReferenceMissing: the clip cannot be used.
             BatchError: the model failed on this recording.
             QueueFull: too many requests are under way.

@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
 from audio_score_server.audio.decode import DecodeLimits, decode
-from audio_score_server.domain import Placement, Score, Waveform
-from audio_score_server.errors import AudioError, QueueFull, ReferenceMissing
-from audio_score_server.pipelines.protocol import Traffic, Upload
+from audio_score_server.domain import Placement, Waveform
+from audio_score_server.errors import AudioError, QueueFull, ReferenceMissing, Unexplained
+from audio_score_server.pipelines.protocol import Judgement, Traffic, Upload
 from audio_score_server.references.library import Clip, Library
 from audio_score_server.remote.scorer import RemoteScorer
 from audio_score_server.stages import Stages
@@ -50,6 +50,12 @@ class RemotePipeline:
         """Clips are first read when they are asked for."""
         return False
 
+    def full(self, left_s: float) -> QueueFull | None:
+        """By the number under way alone: nobody knows how long the other's queue is."""
+        if self._under_way >= self._capacity:
+            return QueueFull(self._under_way, _RETRY_S)
+        return None
+
     def traffic(self) -> Traffic:
         """Nothing waits here but in the other's queue."""
         return Traffic(self._under_way)
@@ -58,10 +64,17 @@ class RemotePipeline:
         """None: asking would cost money."""
         return None
 
-    async def score(self, clip: Clip, upload: Upload, stages: Stages) -> Score:
+    async def score(
+        self, clip: Clip, upload: Upload, stages: Stages, explained: bool = False
+    ) -> Judgement:
         """See ``Pipeline.score``."""
-        if self._under_way >= self._capacity:
-            raise QueueFull(self._under_way, _RETRY_S)
+        if explained:
+            raise Unexplained(
+                f"Model {self.key!r} gives numbers and no reasons. Leave out the field detail, or "
+                "name another model."
+            )
+        if full := self.full(stages.deadline):
+            raise full
         self._under_way += 1
         try:
             with stages.measure("decode"):
@@ -69,7 +82,7 @@ class RemotePipeline:
                 reference = await self._in_pool(self._reference, clip)
             stages.audio_s = recording.seconds
             with stages.measure("device"):
-                return await self._scorer.score(reference, recording, clip.text)
+                return Judgement(await self._scorer.score(reference, recording, clip.text))
         finally:
             self._under_way -= 1
 

@@ -16,6 +16,7 @@ from audio_score_server.references.entry import EntryInvalid
 from audio_score_server.references.library import Clip, ClipId
 from audio_score_server.references.progress import Progress
 from audio_score_server.references.store import ReferenceStore
+from audio_score_server.references.tensors import as_kept
 
 _LOG = logging.getLogger(__name__)
 _RETRY_S: Final = 0.05
@@ -122,7 +123,7 @@ class ReferenceBuilder:
                 clip.id,
                 error,
             )
-            self._store.remember(clip, reference)
+            self._store.remember(clip, as_kept(reference))
 
     async def rebuild(self, clip: Clip, reason: EntryInvalid) -> Reference:
         """Encode a clip whose entry was valid at start but no longer is.
@@ -132,7 +133,7 @@ class ReferenceBuilder:
         """
         _LOG.warning("%s: rebuilding the entry of clip %s: %s.", self._model, clip.id, reason)
         async with self._claimed(clip) as mine:
-            reference = await self._encode(clip)
+            reference = as_kept(await self._encode(clip))
             if mine:
                 await self._keep(clip, reference)
         self._store.remember(clip, reference)

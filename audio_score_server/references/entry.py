@@ -12,16 +12,16 @@ import shutil
 from pathlib import Path
 from typing import Final, Literal
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from audio_score_server.domain import EncoderFeatures, Reference, Transcript
+from audio_score_server.domain import Reference, Transcript
 from audio_score_server.references.files import read_regular
 from audio_score_server.references.library import Clip
+from audio_score_server.references.tensors import Tensors, reference_of, tensors_of
 
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 """Changes with the layout of entries."""
 MANIFEST: Final = "manifest.json"
 TRANSCRIPT: Final = "transcript.txt"
@@ -57,6 +57,7 @@ class Manifest(_Frozen):
     unit: Literal["word", "phone"]
     language: str | None
     frame_rate_hz: float
+    step_s: float
     files: dict[str, FileStamp]
 
 
@@ -76,7 +77,7 @@ def write_entry(
         scratch: a folder on the same file system that nobody else uses meanwhile.
         clip: what the reference was made from.
         made_by: fingerprints of the runner and of the settings.
-        reference: what to keep; features are stored in half precision.
+        reference: what to keep.
 
     Raises:
         OSError: the disk is full, say, or the clip has changed meanwhile; what was at ``folder``
@@ -97,12 +98,8 @@ def write_entry(
 
 
 def _contents(reference: Reference) -> dict[str, bytes]:
-    features = {
-        "frames": reference.features.frames.astype(np.float16),
-        "speech": reference.features.speech.astype(np.float16),
-    }
     return {
-        FEATURES: save(features),
+        FEATURES: save(tensors_of(reference)),
         TRANSCRIPT: (reference.transcript.text + "\n").encode(),
     }
 
@@ -127,6 +124,7 @@ def _manifest_of(
         unit=reference.transcript.unit,
         language=reference.transcript.language,
         frame_rate_hz=reference.features.frame_rate_hz,
+        step_s=reference.contours.step_s,
         files={
             name: FileStamp(size=len(content), sha256=hashlib.sha256(content).hexdigest())
             for name, content in files.items()
@@ -208,14 +206,13 @@ def read_entry(folder: Path, clip: Clip, made_by: tuple[str, str]) -> Reference:
         EntryInvalid: as ``check_entry``, or the features are not what the manifest promises.
     """
     manifest = check_entry(folder, clip, made_by)
-    transcript = _verified(folder, TRANSCRIPT, manifest).decode().removesuffix("\n")
+    text = _verified(folder, TRANSCRIPT, manifest).decode().removesuffix("\n")
+    transcript = Transcript(text, manifest.unit, manifest.language)
     try:
-        tensors = load(_verified(folder, FEATURES, manifest))
-        frames, speech = (tensors[name].astype(np.float32) for name in ("frames", "speech"))
-        features = EncoderFeatures(frames, speech, manifest.frame_rate_hz)
+        tensors: Tensors = load(_verified(folder, FEATURES, manifest))
+        return reference_of(tensors, transcript, manifest.frame_rate_hz, manifest.step_s)
     except (SafetensorError, KeyError) as error:
         raise EntryInvalid(f"damaged: {FEATURES} cannot be read") from error
-    return Reference(features, Transcript(transcript, manifest.unit, manifest.language))
 
 
 def _verified(folder: Path, name: str, manifest: Manifest) -> bytes:

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from audio_score_server.references.cohort import COHORT
 from audio_score_server.references.entry import MANIFEST
 from audio_score_server.references.library import ClipId, Library
 from audio_score_server.references.store import BUILDING
@@ -34,7 +35,7 @@ def flush(cache_dir: Path, model_keys: Collection[str], library: Library) -> int
     stale = [
         entry
         for model, clip_id, entry in _entries(cache_dir)
-        if model not in model_keys or clip_id not in wanted
+        if model not in model_keys or (clip_id not in wanted and clip_id.uid != COHORT)
     ]
     for entry in stale:
         shutil.rmtree(entry, ignore_errors=True)

@@ -8,45 +8,65 @@ import numpy as np
 from rapidfuzz.distance import Levenshtein
 
 from audio_score_server.domain import Encoding, FloatArray, Transcript
-from audio_score_server.writing import words
+from audio_score_server.language.wording import wording
+from audio_score_server.scoring.wordwise import word_similarity
 
-_LEAST_EVIDENCE: Final = 1e-30
 WORTHLESS_NATS: Final = 4.0
 """By how much a unit's log evidence falls short when it is not there at all."""
+_LEAST_NATS: Final = 8.0
+"""A unit that a burst of other sounds weighs on counts no less than this."""
+_NEIGHBOURS: Final = 3
+"""Units on each side that a unit is judged with: some sounds of any line are in any other, but not
+seven in a row."""
+_NOTHING: Final = 0.35
+"""Worth of such a run, between 0 and 1, that other lines reach."""
+_EVERYTHING: Final = 0.9
+"""And that a clear reading reaches: no model is surer of a human voice."""
 
 
 def text_similarity(expected: Transcript, recording: Encoding) -> float:
     """How nearly a recording says what is expected, from 0 to 1.
 
     Phones by the evidence for each expected one where the model gives it, since that hears the
-    shades between right and wrong; words by the edit distance of the transcripts.
+    shades between right and wrong; words by how many are the same, or sound the same.
     """
-    if not units(recording.transcript):
+    heard = recording.transcript
+    if not heard.text or not expected.text:
         return 0.0
-    if recording.evidence is not None and expected.unit == "phone":
-        return evidence_similarity(recording.evidence)
-    return edit_similarity(expected, recording.transcript)
+    if expected.unit == "phone":
+        if recording.evidence is not None:
+            return evidence_similarity(recording.evidence)
+        return Levenshtein.normalized_similarity(expected.text.split(), heard.text.split())
+    language = expected.language or heard.language
+    wanted = wording(expected.text, language)
+    if not wanted:
+        return 0.0
+    return word_similarity(wanted, wording(heard.text, language), recording.evidence)
 
 
 def evidence_similarity(evidence: FloatArray) -> float:
-    """Mean log evidence, placed between certainty (1) and nothing of the line (0).
+    """Mean of the ``unit_scores`` of expected units, from 0 to 1; 0 where none are expected."""
+    return float(unit_scores(evidence).mean()) if len(evidence) else 0.0
 
-    With the phone encoder this is the likelihood of the reference's phones against the best free
-    path, a phone: it tells right readings from wrong ones better than the edit distance does.
+
+def unit_scores(evidence: FloatArray) -> FloatArray:
+    """What each expected unit is worth, from 0 to 1.
+
+    The mean log evidence of a unit and its neighbours, on the way from what any other line has (0)
+    to what a clear reading has (1). With the phone encoder the evidence is the likelihood of the
+    clip's phones against the best free path, a phone.
+
+    Args:
+        evidence: float32 ``[units]``, from 0 to 1, at least one.
+
+    Returns:
+        float32 ``[units]``.
     """
-    if not len(evidence):
-        return 0.0
-    mean = float(np.log(np.maximum(evidence, _LEAST_EVIDENCE)).mean())
-    return max(0.0, 1.0 + mean / WORTHLESS_NATS)
-
-
-def edit_similarity(expected: Transcript, heard: Transcript) -> float:
-    """One minus the edit distance over the longer length, of words or of phones."""
-    return Levenshtein.normalized_similarity(units(expected), units(heard))
-
-
-def units(transcript: Transcript) -> list[str]:
-    """The words as they are compared, or the phones."""
-    if transcript.unit == "phone":
-        return transcript.text.split()
-    return words(transcript.text)
+    nats = np.log(np.maximum(evidence.astype(np.float64), np.exp(-_LEAST_NATS)))
+    sums = np.concatenate([[0.0], np.cumsum(nats)])
+    places = np.arange(len(nats))
+    starts = np.maximum(places - _NEIGHBOURS, 0)
+    stops = np.minimum(places + _NEIGHBOURS + 1, len(nats))
+    worth = 1 + (sums[stops] - sums[starts]) / (stops - starts) / WORTHLESS_NATS
+    share = (worth - _NOTHING) / (_EVERYTHING - _NOTHING)
+    return np.asarray(np.clip(share, 0, 1), np.float32)

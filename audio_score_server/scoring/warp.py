@@ -7,10 +7,13 @@ from typing import Final
 import numpy as np
 
 from audio_score_server.compiled import compiled
-from audio_score_server.domain import FloatArray
+from audio_score_server.domain import FloatArray, IntArray
 
 _ROWS_AT_ONCE: Final = 256
 """So many rows of similarities are held at a time: memory grows with one side, not with both."""
+_BAND: Final = 0.2
+"""How far, of its whole length, one side may be ahead of the other: nobody who says the same line
+is further ahead than that, and other lines must not be bent until they fit."""
 
 
 def path_mean(
@@ -18,9 +21,9 @@ def path_mean(
 ) -> float:
     """Mean similarity along the path that makes it best; the similarity is the dot product.
 
-    The symmetric warp of Sakoe and Chiba (1978, form P = 0), with a weight for every frame: a step
-    counts as much as the frames that it enters. Every path has then the same total weight, rows
-    plus columns, and the mean needs no search of its own.
+    The symmetric warp of Sakoe and Chiba (1978, form P = 0) within their band, with a weight for
+    every frame: a step counts as much as the frames that it enters. Every path has then the same
+    total weight, rows plus columns, and the mean needs no search of its own.
 
     Args:
         rows: float32 ``[rows, dimensions]``, at least one row.
@@ -33,26 +36,95 @@ def path_mean(
     """
     best = np.full(len(columns) + 1, -np.inf, np.float32)
     best[0] = 0.0
-    for start in range(0, len(rows), _ROWS_AT_ONCE):
-        block = slice(start, start + _ROWS_AT_ONCE)
-        similarities = np.ascontiguousarray(rows[block] @ columns.T)
-        _advance(best, similarities, row_weights[block], column_weights)
+    steps = np.zeros((0, 0), np.uint8)
+    _warp(best, steps, rows, columns, row_weights, column_weights)
     return float(best[-1]) / float(row_weights.sum() + column_weights.sum())
 
 
-@compiled("void(float32[::1], float32[:, ::1], float32[::1], float32[::1])")
-def _advance(
-    best: FloatArray, similarities: FloatArray, row_weights: FloatArray, column_weights: FloatArray
+def warp_path(
+    rows: FloatArray, columns: FloatArray, row_weights: FloatArray, column_weights: FloatArray
+) -> IntArray:
+    """The path that ``path_mean`` averages over, of the same arguments.
+
+    Returns:
+        int64 ``[steps, 2]``: pairs of a row and a column, from the first to the last.
+    """
+    best = np.full(len(columns) + 1, -np.inf, np.float32)
+    best[0] = 0.0
+    steps = np.zeros((len(rows), len(columns)), np.uint8)
+    _warp(best, steps, rows, columns, row_weights, column_weights)
+    return _walk_back(steps)
+
+
+def _warp(
+    best: FloatArray,
+    steps: IntArray,
+    rows: FloatArray,
+    columns: FloatArray,
+    row_weights: FloatArray,
+    column_weights: FloatArray,
 ) -> None:
-    """Lead the best totals, one for each column and one before them, through further rows."""
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        block = slice(start, start + _ROWS_AT_ONCE)
+        similarities = np.ascontiguousarray(rows[block] @ columns.T)
+        _advance(
+            best, steps, similarities, row_weights[block], column_weights, start, len(rows), _BAND
+        )
+
+
+@compiled(
+    "void(float32[::1], uint8[:, ::1], float32[:, ::1], float32[::1], float32[::1],"
+    "int64, int64, float64)"
+)
+def _advance(
+    best: FloatArray,
+    steps: IntArray,
+    similarities: FloatArray,
+    row_weights: FloatArray,
+    column_weights: FloatArray,
+    start: int,
+    total: int,
+    band: float,
+) -> None:
+    """Lead the best totals, one for each column and one before them, through further rows.
+
+    ``steps``, where it has room, is told how each pair of frames was reached.
+    """
     rows, columns = similarities.shape
     for row in range(rows):
-        diagonal = best[0]
-        best[0] = -np.inf
-        for column in range(columns):
+        middle = (start + row + 0.5) / total * columns
+        # Half a frame of the longer side is always within reach: no band is ever empty.
+        reach = band * columns + 0.5 * columns / total + 0.5 + 1e-6
+        first = max(0, int(np.ceil(middle - 0.5 - reach)))
+        last = min(columns - 1, int(np.floor(middle - 0.5 + reach)))
+        diagonal = best[first]
+        best[: first + 1] = -np.inf
+        for column in range(first, last + 1):
             similarity = similarities[row, column]
+            both = diagonal + (row_weights[row] + column_weights[column]) * similarity
             down = best[column + 1] + row_weights[row] * similarity
             right = best[column] + column_weights[column] * similarity
-            both = diagonal + (row_weights[row] + column_weights[column]) * similarity
             diagonal = best[column + 1]
-            best[column + 1] = max(down, right, both)
+            best[column + 1] = max(both, down, right)
+            if len(steps):
+                step = 0 if both >= max(down, right) else (1 if down >= right else 2)
+                steps[start + row, column] = step
+        best[last + 2 :] = -np.inf
+
+
+@compiled("int64[:, ::1](uint8[:, ::1])")
+def _walk_back(steps: IntArray) -> IntArray:
+    """The path through the steps noted, from the first pair of frames to the last."""
+    row, column = len(steps) - 1, steps.shape[1] - 1
+    path = np.empty((row + column + 1, 2), np.int64)
+    place = len(path)
+    while True:
+        place -= 1
+        path[place] = row, column
+        if row == 0 and column == 0:
+            return path[place:].copy()
+        step = steps[row, column]
+        if step != 2:
+            row -= 1
+        if step != 1:
+            column -= 1

@@ -15,9 +15,11 @@ from audio_score_server.errors import SettingsError
 from audio_score_server.settings.model import ModelSettings, Settings
 
 PREFIX: Final = "AUDIO_SCORE_"
+GATE_PREFIX: Final = PREFIX + "GATE_"
+"""Of the gateway's variables, which are no server's."""
 CONFIG_VARIABLE: Final = PREFIX + "CONFIG"
 _SINGLE_KEY_VARIABLE: Final = PREFIX + "MODEL_KEY"
-_PATHS: Final = ("video_clip_dir", "cache_dir", "models_dir", "server_socket")
+_PATHS: Final = ("video_clip_dir", "cache_dir", "models_dir", "server_socket", "api_keys_file")
 _WHOLE: Final = "settings"
 _CHECKPOINTS: Final = ("model_id", "processor_id", "transcriber_id")
 VARIABLES: Final = {
@@ -47,13 +49,7 @@ def load_settings(
             the source, the cause and the nearest right name.
     """
     given_flags = {name: value for name, value in flags.items() if value is not None}
-    given_variables = {
-        name: value
-        for name, value in environment.items()
-        if value.strip()
-        and not _SERVICE_LINK.search(name)
-        and not value.startswith(("tcp://", "udp://"))
-    }
+    given_variables = given(environment)
     config = Path(
         str(given_flags.pop("config", None) or given_variables.get(CONFIG_VARIABLE, default_config))
     )
@@ -63,6 +59,17 @@ def load_settings(
         values.update(source)
         origins.update(names)
     return _validated(values, origins)
+
+
+def given(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables that someone has set on purpose: not the empty ones, and no service links."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if value.strip()
+        and not _SERVICE_LINK.search(name)
+        and not value.startswith(("tcp://", "udp://"))
+    }
 
 
 def _let_address_replace_socket(values: dict[str, Any], source: Mapping[str, Any]) -> None:
@@ -131,7 +138,9 @@ def _check_models(models: object, path: Path) -> None:
 
 def _from_variables(environment: Mapping[str, str]) -> tuple[dict[str, Any], _Origins]:
     known = {*VARIABLES, CONFIG_VARIABLE, _SINGLE_KEY_VARIABLE}
-    ours = [name for name in environment if name.startswith(PREFIX)]
+    ours = [
+        name for name in environment if name.startswith(PREFIX) and not name.startswith(GATE_PREFIX)
+    ]
     _check_names(ours, known, "unknown environment variable")
     values: dict[str, Any] = {}
     origins: _Origins = {}

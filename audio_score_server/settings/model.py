@@ -11,6 +11,9 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from audio_score_server.access import ApiKeys
+from audio_score_server.errors import SettingsError
+
 _DEVICE: Final = r"^(auto|cpu|cuda|cuda:\d+)$"
 Device = Annotated[str, Field(pattern=_DEVICE)]
 Dtype = Literal["auto", "float32", "float16", "bfloat16"]
@@ -42,13 +45,26 @@ class _ModelSettings(_Frozen):
     )
 
 
-class PhonesSettings(_ModelSettings):
+class _LocalSettings(_ModelSettings):
+    audio_similarity: Literal["aligned", "pooled"] = Field(
+        default="aligned",
+        description="How features are compared: frame by frame, placed between other lines and a "
+        "perfect copy; or by the plain cosine of their means, which hardly tells lines apart.",
+    )
+
+
+class PhonesSettings(_LocalSettings):
     """The phone encoder that ships in the package."""
 
     type: Literal["phones"]
 
 
-class _CheckpointSettings(_ModelSettings):
+class _CheckpointSettings(_LocalSettings):
+    audio_features: Literal["own", "phones"] = Field(
+        default="own",
+        description="What is compared: the model's own features, or for clips in English those of "
+        "the packaged phone encoder, which knows less of voices and more of sounds.",
+    )
     model_id: str = Field(min_length=1, description="Checkpoint on the hub, or a folder.")
     revision: str | None = Field(
         default=None, description="Branch, tag or commit on the hub; its main branch where unset."
@@ -118,7 +134,7 @@ class HiggsRemoteSettings(_ModelSettings):
     )
 
 
-class FakeSettings(_ModelSettings):
+class FakeSettings(_LocalSettings):
     """A stand-in without weights, for tests and load measurements."""
 
     type: Literal["fake"]
@@ -206,6 +222,14 @@ class Settings(_Frozen):
     min_audio_seconds: Annotated[float, Field(ge=0.05)] = Field(
         default=0.2, description="Shortest recording."
     )
+    api_keys_file: Path | None = Field(
+        default=None,
+        description="File of API keys, one a line, of which requests must bear one; open to all "
+        "where unset.",
+    )
+    rate_limit_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        default=0, description="Most requests for a score a minute from one client; 0 for no limit."
+    )
     server_host: str = Field(default="127.0.0.1", description="Address to listen on.")
     server_port: Annotated[int, Field(ge=0, le=65_535)] = Field(
         default=9000, description="Port to listen on; 0 takes a free one."
@@ -228,6 +252,15 @@ class Settings(_Frozen):
             if keys.count(key) > 1:
                 raise ValueError(f"two models have the key {key!r}")
         return models
+
+    @field_validator("api_keys_file")
+    @classmethod
+    def _keys_can_be_read(cls, path: Path | None) -> Path | None:
+        try:
+            _ = path and ApiKeys.load(path)
+        except SettingsError as error:
+            raise ValueError(str(error)) from None
+        return path
 
     @model_validator(mode="after")
     def _durations_leave_room(self) -> Self:

@@ -7,17 +7,20 @@ import logging
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.responses import RedirectResponse
+from fastapi.security import HTTPBearer
 from fastapi_offline import FastAPIOffline
 
 from audio_score_server import __version__
-from audio_score_server.errors import AudioScoreError
+from audio_score_server.errors import AudioScoreError, QueueFull
 from audio_score_server.service import ScoreService
 from audio_score_server.settings import Settings
 from audio_score_server.telemetry.metrics import Metrics
 from audio_score_server.telemetry.tracing import start_tracing
+from audio_score_server.web.access import Door
 from audio_score_server.web.bounds import RequestBounds
 from audio_score_server.web.errors import install_error_answers
 from audio_score_server.web.passage import Passage
@@ -42,6 +45,9 @@ def create_app(settings: Settings, build_service: BuildService, on_failure: OnFa
         build_service: makes the service when the application starts.
         on_failure: called with the reason when the service cannot start or go on, after it was
             logged.
+
+    Raises:
+        SettingsError: the API keys cannot be read any more.
     """
     # FastAPIOffline brings the documentation's scripts along: the page works without a network.
     app = FastAPIOffline(
@@ -54,6 +60,8 @@ def create_app(settings: Settings, build_service: BuildService, on_failure: OnFa
     app.state.metrics = metrics = Metrics()
     app.add_middleware(
         RequestBounds,
+        door=Door.of(settings),
+        crowded=partial(_crowded, app),
         max_bytes=settings.max_upload_bytes,
         max_uploads=settings.max_uploads,
         request_s=settings.request_timeout_s,
@@ -61,10 +69,17 @@ def create_app(settings: Settings, build_service: BuildService, on_failure: OnFa
     app.state.tracing = tracing = start_tracing(os.environ)
     app.add_middleware(Passage, metrics=metrics, tracing=tracing)
     install_error_answers(app)
+    # For the documentation page, which then asks for the key; the door has let nobody else in.
+    asking = [Depends(HTTPBearer(auto_error=False))] if settings.api_keys_file else []
     for module in (score, health, metrics_route, library):
-        app.include_router(module.router)
+        app.include_router(module.router, dependencies=[] if module is health else asking)
     app.add_api_route("/", _to_documentation, include_in_schema=False)
     return app
+
+
+def _crowded(app: FastAPI) -> QueueFull | None:
+    service: ScoreService = app.state.service
+    return service.crowded()
 
 
 async def _to_documentation() -> RedirectResponse:

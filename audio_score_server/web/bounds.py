@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Final, NoReturn
 
@@ -18,7 +18,9 @@ from audio_score_server.errors import (
     RequestTimeout,
     TooLargeAudio,
 )
+from audio_score_server.web.access import Door
 from audio_score_server.web.errors import answer_of
+from audio_score_server.web.passage import SCORE_PATHS
 
 _DISCARD_FACTOR: Final = 4
 _DISCARD_S: Final = 10.0
@@ -94,12 +96,24 @@ class _Exchange:
 class RequestBounds:
     """ASGI middleware: 413 and 504 for bodies over the limits, 503 when there are too many.
 
-    Also 503 when all must stop. A client that leaves takes its request with it. Plain ASGI, since
-    Starlette's own middleware base hides a departure from the handler.
+    Before that, whatever ``door`` refuses. Also 503 when all must stop. A client that leaves takes
+    its request with it. Plain ASGI, since Starlette's own middleware base hides a departure from
+    the handler.
     """
 
-    def __init__(self, app: ASGIApp, max_bytes: int, max_uploads: int, request_s: float) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        door: Door,
+        crowded: Callable[[], QueueFull | None],
+        max_bytes: int,
+        max_uploads: int,
+        request_s: float,
+    ) -> None:
+        """``crowded``: asked whether requests for a score would be refused anyway."""
         self._app = app
+        self._door = door
+        self._crowded = crowded
         self._max_bytes = max_bytes
         self._max_uploads = max_uploads
         self._request_s = request_s
@@ -111,12 +125,12 @@ class RequestBounds:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        refusal = self._refusal(headers)
+        refusal = self._door.refusal(scope) or self._refusal(scope, headers)
         if refusal is not None:
             # A client that asks before it sends is told before it has sent.
-            if headers.get("expect", "").lower() != "100-continue":
-                await self._discard(receive)
-            await _answer(refusal, scope, send)
+            asks = headers.get("expect", "").lower() == "100-continue"
+            whole = not asks and await self._discard(receive)
+            await _answer(refusal, scope, send, whole)
             return
         exchange = _Exchange(receive, send, self._max_bytes, self._request_s)
         error = await self._pass_on(scope, exchange)
@@ -126,7 +140,7 @@ class RequestBounds:
             await self._discard(receive)
         await _answer(error, scope, send)
 
-    def _refusal(self, headers: Headers) -> AudioScoreError | None:
+    def _refusal(self, scope: Scope, headers: Headers) -> AudioScoreError | None:
         length = _stated_length(headers)
         if length > self._max_bytes:
             return _too_large(self._max_bytes)
@@ -134,7 +148,8 @@ class RequestBounds:
         sends = length > 0 or "transfer-encoding" in headers
         if sends and len(self._receiving) >= self._max_uploads:
             return QueueFull(len(self._receiving), _RETRY_S)
-        return None
+        # What reading and taking apart a form costs is better spent on those who were let in.
+        return self._crowded() if sends and scope["path"] in SCORE_PATHS else None
 
     async def _pass_on(self, scope: Scope, exchange: _Exchange) -> AudioScoreError | None:
         """Have the request answered; or say why it cannot be."""
@@ -156,8 +171,12 @@ class RequestBounds:
     async def _serve(self, scope: Scope, exchange: _Exchange) -> None:
         await self._app(scope, exchange.receive, exchange.send)
 
-    async def _discard(self, receive: Receive) -> None:
-        """Read on a little: a client that is still sending does not look for an answer."""
+    async def _discard(self, receive: Receive) -> bool:
+        """Read on a little: a client that is still sending does not look for an answer.
+
+        Returns:
+            Whether nothing is left, so that the connection can go on.
+        """
         left = _DISCARD_FACTOR * self._max_bytes
         # Cancelled when the grace period is over: then the answer goes at once.
         with suppress(TimeoutError, asyncio.CancelledError):
@@ -167,7 +186,8 @@ class RequestBounds:
                         message = await receive()
                     left -= len(message.get("body", b""))
                     if not message.get("more_body"):
-                        return
+                        return bool(message["type"] == "http.request")
+        return False
 
 
 def _too_large(max_bytes: int) -> TooLargeAudio:
@@ -195,8 +215,9 @@ async def _while_connected(work: Coroutine[Any, Any, None], exchange: _Exchange)
         await task
 
 
-async def _answer(error: AudioScoreError, scope: Scope, send: Send) -> None:
-    await answer_of(error, Connection="close")(scope, _nothing_more, send)
+async def _answer(error: AudioScoreError, scope: Scope, send: Send, goes_on: bool = False) -> None:
+    answer = answer_of(error) if goes_on else answer_of(error, Connection="close")
+    await answer(scope, _nothing_more, send)
 
 
 async def _nothing_more() -> Message:

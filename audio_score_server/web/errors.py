@@ -24,7 +24,10 @@ from audio_score_server.errors import (
     RequestTimeout,
     TooLargeAudio,
     TooLongAudio,
+    TooManyRequests,
+    Unexplained,
     UnknownClip,
+    UnknownKey,
     UnknownModel,
 )
 from audio_score_server.telemetry.request_id import request_id
@@ -35,11 +38,14 @@ _RETRY_AFTER_S: Final = 2
 _FORM: Final = " Send uid, cid and audio (a file), and model if you like, as multipart/form-data."
 _STATUS: Final[dict[type[AudioScoreError], int]] = {
     UnknownModel: 400,
+    Unexplained: 400,
     AudioError: 400,
+    UnknownKey: 401,
     UnknownClip: 404,
     ReferenceMissing: 404,
     TooLongAudio: 413,
     TooLargeAudio: 413,
+    TooManyRequests: 429,
     BatchError: 500,
     RemoteError: 502,
     NotReady: 503,
@@ -53,6 +59,11 @@ _SCORE_ERRORS: Final = (
         400,
         "The model is not loaded, or the recording is empty, undecodable or too short.",
         "The recording is too short: 0.10 s of sound, at least 0.2 s are needed.",
+    ),
+    (
+        401,
+        "The server asks for an API key, and the request bears none that it knows.",
+        "An API key is needed. Send it as 'Authorization: Bearer KEY'.",
     ),
     (
         404,
@@ -70,6 +81,11 @@ _SCORE_ERRORS: Final = (
         "A form field is missing, or a header is wrong.",
         "field 'cid': Field required. Send uid, cid and audio (a file), and model if you like, as "
         "multipart/form-data.",
+    ),
+    (
+        429,
+        "The client sends more than its rate allows; try again after `Retry-After`.",
+        "At most 60 requests a minute are taken from one client. Try again in 1 s.",
     ),
     (
         500,
@@ -131,10 +147,15 @@ def answer_of(error: AudioScoreError, **headers: str) -> JSONResponse:
     """The answer that tells of an error; in names of further headers, ``_`` stands for ``-``."""
     status = status_of(error)
     fields = {name.replace("_", "-"): value for name, value in headers.items()}
-    if status == 503:
-        wait_s = error.retry_after_s if isinstance(error, QueueFull) else _RETRY_AFTER_S
-        fields["Retry-After"] = str(max(1, math.ceil(wait_s)))
+    if status == 401:
+        fields["WWW-Authenticate"] = "Bearer"
+    if status in (429, 503):
+        fields["Retry-After"] = str(max(1, math.ceil(_wait_s(error))))
     return JSONResponse({"detail": str(error)}, status, fields)
+
+
+def _wait_s(error: AudioScoreError) -> float:
+    return error.retry_after_s if isinstance(error, QueueFull | TooManyRequests) else _RETRY_AFTER_S
 
 
 async def _answer_invalid(request: Request, error: Exception) -> JSONResponse:

@@ -22,7 +22,7 @@ _LOG = logging.getLogger("audio_score_server.access")
 _ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
 _DEPARTED: Final = 499
 """What Nginx, too, logs for clients that left before the answer."""
-_SCORE: Final = ("/score", "/score/")
+SCORE_PATHS: Final = ("/score", "/score/")
 _PROBES: Final = ("/health", "/health/live", "/health/ready", "/metrics")
 """Asked all the time; their lines are for those who look for them."""
 _OUTCOMES: Final = {200: "ok", 499: "departed", 502: "failed", 503: "busy", 504: "timeout"}
@@ -89,7 +89,7 @@ class Passage:
             " ".join(f"{name}={value}" for name, value in told.items()),
             extra={"fields": told},
         )
-        if path not in _SCORE:
+        if path not in SCORE_PATHS:
             return
         self._metrics.observe_request(_outcome(status), stages, seconds)
         if self._tracing is not None:

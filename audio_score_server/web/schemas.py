@@ -6,6 +6,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from audio_score_server.web.detail import DetailAnswer
+
 Similarity = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -22,6 +24,9 @@ class ScoreAnswer(_Answer):
         description="Likeness of the encoder features.", examples=[0.78]
     )
     text_sim_score: Similarity = Field(description="Likeness of the transcripts.", examples=[0.88])
+    detail: DetailAnswer | None = Field(
+        default=None, description="Only where `detail=full` asked for it."
+    )
 
 
 class ErrorAnswer(_Answer):

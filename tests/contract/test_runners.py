@@ -15,7 +15,6 @@ from audio_score_server.audio.decode import DecodeLimits, decode
 from audio_score_server.domain import Encoding, Transcript, Utterance, Waveform
 from audio_score_server.runners.protocol import Runner
 from audio_score_server.runners.registry import LocalSettings, load_runner
-from audio_score_server.scoring.text import units
 from audio_score_server.settings import (
     FakeSettings,
     HiggsAudioSettings,
@@ -23,6 +22,7 @@ from audio_score_server.settings import (
     Settings,
     WhisperSettings,
 )
+from audio_score_server.writing import words
 from tests.checkpoints import make_higgs_audio, make_whisper
 from tests.process.server import ROOT
 
@@ -170,7 +170,7 @@ def test_evidence_is_a_share_for_each_expected_unit(
     for encoding in runner.run(_utterances(runner, waveforms, expected)):
         assert encoding.transcript.unit == expected.unit
         if encoding.evidence is not None:
-            assert len(encoding.evidence) == len(units(expected))
+            assert len(encoding.evidence) == _units(expected)
             assert ((encoding.evidence >= 0) & (encoding.evidence <= 1)).all()
 
 
@@ -206,3 +206,9 @@ def test_fingerprints_differ_between_models(checkpoints: Path) -> None:
 def test_warm_up_and_device(runner: Runner[Any]) -> None:
     runner.warm_up()
     assert runner.placement.device == "cpu"
+
+
+def _units(transcript: Transcript) -> int:
+    """How many words, or phones, a transcript has."""
+    text = transcript.text
+    return len(text.split() if transcript.unit == "phone" else words(text))

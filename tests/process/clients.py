@@ -79,7 +79,11 @@ class Client:
 def _connected(url: str) -> socket.socket:
     if url.startswith("unix:"):
         client = socket.socket(socket.AF_UNIX)
-        client.connect(url.removeprefix("unix:"))
+        try:
+            client.connect(url.removeprefix("unix:"))
+        except OSError:
+            client.close()
+            raise
         return client
     host, port = url.removeprefix("http://").split(":")
     return socket.create_connection((host, int(port)))

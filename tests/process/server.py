@@ -127,7 +127,7 @@ def write_config(folder: Path, batch_ms: float = 0, **settings: object) -> str:
     """A settings file for a fake model and one clip of a second, without a canary."""
     make_clip(folder / "clips")
     path = folder / "config.json"
-    model = {"key": "fake", "type": "fake", "batch_ms": batch_ms}
+    model = {"key": "fake", "type": "fake", "batch_ms": batch_ms, "audio_similarity": "pooled"}
     chosen = {"models": [model], "video_clip_dir": "clips", "canary_interval_s": 0, **settings}
     path.write_text(json.dumps(chosen))
     return str(path)

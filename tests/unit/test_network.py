@@ -5,8 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from audio_score_server.language.phones import PHONES
 from audio_score_server.runners.phones.frontend import MEL_BINS
-from audio_score_server.runners.phones.inventory import PHONES
 from audio_score_server.runners.phones.network import PhoneNetwork, output_length
 
 

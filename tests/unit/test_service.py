@@ -22,7 +22,9 @@ from audio_score_server.errors import (
     RequestTimeout,
     UnknownModel,
 )
-from audio_score_server.pipelines.local import LocalPipeline
+from audio_score_server.pipelines.audio import Aligned
+from audio_score_server.pipelines.local import LocalOptions, LocalPipeline
+from audio_score_server.references.cohort import choose_cohort
 from audio_score_server.references.library import scan
 from audio_score_server.references.store import ReferenceStore
 from audio_score_server.runners.fake import FakeRunner
@@ -113,11 +115,14 @@ def _service(
 
 
 async def _score(
-    service: ScoreService, seconds: float = 2.0, model: str | None = None, **more: float
+    service: ScoreService,
+    seconds: float = 2.0,
+    model: str | None = None,
+    allowed_s: float | None = None,
 ) -> tuple[str, Score]:
     stages = Stages()
-    score = await service.score("film", "1", model, lambda: _wav(seconds), stages, **more)
-    return stages.model, score
+    judgement = await service.score("film", "1", model, lambda: _wav(seconds), stages, allowed_s)
+    return stages.model, judgement.score
 
 
 def _pipeline(
@@ -127,14 +132,19 @@ def _pipeline(
     batcher = Batcher(key, runner.run, BatchLimits(8, 0.01, 240.0), capacity=16)
     batcher.is_fatal = lambda error: "CUDA error" in str(error)
     store = ReferenceStore(folder / "cache" / key, (runner.fingerprint, ""), 10**6)
-    limits = DecodeLimits(16_000, 0.2, 10.0)
-    return LocalPipeline(key, runner, batcher, store, limits, pool, watched)
+    options = LocalOptions(DecodeLimits(16_000, 0.2, 10.0), Aligned, watched=watched)
+    return LocalPipeline(key, runner, batcher, store, pool, options)
 
 
-async def _until_seen(count: int) -> None:
-    """Until the gated device has been given so many recordings."""
+def _references() -> int:
+    """So many are encoded at start: the one clip and the built-in lines that it is told from."""
+    return 1 + len(choose_cohort([]))
+
+
+async def _until_more_seen(before: int) -> None:
+    """Until the gated device has been given another recording than it had."""
     async with asyncio.timeout(_PATIENCE_S):
-        while _Gated.seen < count:
+        while _Gated.seen <= before:
             await asyncio.sleep(0.001)
 
 
@@ -219,14 +229,15 @@ def test_what_is_past_its_deadline_in_the_queue_is_told_and_not_computed(
         service = _service(tmp_path, {"gated": _Gated})
         await service.start()
         gate.clear()
+        before = _Gated.seen
         running = asyncio.create_task(_score(service))
-        await _until_seen(2)
+        await _until_more_seen(before)
         with pytest.raises(RequestTimeout, match=r"0\.05 s"):
             await _score(service, allowed_s=0.05)
         gate.set()
         await running
         await _score(service)
-        assert _Gated.seen == 3
+        assert _Gated.seen == before + 2
         await service.close()
 
     asyncio.run(scenario())
@@ -253,8 +264,9 @@ def test_told_to_stop_it_finishes_what_had_arrived_and_takes_nothing_new(
         service = _service(tmp_path, {"gated": _Gated})
         await service.start()
         gate.clear()
+        before = _Gated.seen
         running = asyncio.create_task(_score(service))
-        await _until_seen(2)
+        await _until_more_seen(before)
         uploading = Stages()
         service.drain()
         with pytest.raises(NotReady, match="stopping"):
@@ -263,7 +275,7 @@ def test_told_to_stop_it_finishes_what_had_arrived_and_takes_nothing_new(
             service.score("film", "1", None, lambda: _wav(2.0), uploading)
         )
         gate.set()
-        assert (await running)[1] == await arrived
+        assert (await running)[1] == (await arrived).score
         await service.close()
 
     asyncio.run(scenario())
@@ -277,7 +289,7 @@ def test_told_to_stop_while_it_starts_it_is_never_ready(
         service = _service(tmp_path, {"gated": _Gated})
         arrived = Stages()
         start = asyncio.create_task(service.start())
-        await _until_seen(1)
+        await _until_more_seen(0)
         service.drain()
         gate.set()
         await start
@@ -343,7 +355,8 @@ def test_files_that_go_say_nothing_about_the_model(tmp_path: Path, gate: threadi
         shutil.rmtree(tmp_path / "clips")
         shutil.rmtree(tmp_path / "cache")
         assert await _ailments(service) == [None]
-        assert _Gated.seen == 3  # the reference, the learning, the asking
+        # The references, the learning, the asking.
+        assert _Gated.seen == _references() + 2
         await service.close()
 
     asyncio.run(scenario())
@@ -354,7 +367,7 @@ def test_models_that_nobody_watches_learn_nothing(tmp_path: Path, gate: threadin
         service = _service(tmp_path, {"gated": _Gated})
         await service.start()
         assert await _ailments(service) == [None]
-        assert _Gated.seen == 1
+        assert _Gated.seen == _references()
         await service.close()
 
     asyncio.run(scenario())

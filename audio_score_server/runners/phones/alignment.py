@@ -7,15 +7,14 @@ it has, where a forced alignment would have to squeeze the rest in somewhere and
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import torch
 
 from audio_score_server.compiled import compiled
-from audio_score_server.domain import BoolArray, FloatArray, IntArray
-from audio_score_server.runners.phones.inventory import BLANK, phone_indices
+from audio_score_server.domain import Alignment, BoolArray, FloatArray, HeardPhone, IntArray
+from audio_score_server.language.phones import BLANK, phone_indices
 from audio_score_server.scoring.text import WORTHLESS_NATS
 
 _UNEXPECTED_NATS: Final = 1.5
@@ -24,31 +23,15 @@ expected one that is missing, so that twice the line is worth as much as half of
 _SKIPPED: Final = -1
 
 
-@dataclass(frozen=True, slots=True)
-class Alignment:
-    """The likeliest way in which a recording says the expected phones; arrays ``[phones]``.
-
-    Attributes:
-        said: bool, whether the phone is there at all.
-        starts: first frame of each phone that is said, else 0.
-        stops: frame after its last.
-        evidence: float32 from 0 to 1, likelihood of this path over that of the likeliest path of
-            all, from the phone's start to the next one's. Sounds that nobody expected weigh on the
-            phone before them. A goodness of pronunciation (Witt and Young, 2000) on CTC posteriors.
-    """
-
-    said: BoolArray
-    starts: IntArray
-    stops: IntArray
-    evidence: FloatArray
-
-
-def align(log_probabilities: torch.Tensor, phones: tuple[str, ...]) -> Alignment:
+def align(
+    log_probabilities: torch.Tensor, phones: tuple[str, ...], heard: tuple[HeardPhone, ...]
+) -> Alignment:
     """Align expected phones with a recording.
 
     Args:
         log_probabilities: float32 ``[frames, 40]``, at least one frame.
         phones: ARPAbet, at least one.
+        heard: phones of the likeliest path of all.
     """
     likeliest = log_probabilities.amax(dim=1, keepdim=True)
     losses = np.ascontiguousarray((likeliest - log_probabilities).numpy())
@@ -58,11 +41,15 @@ def align(log_probabilities: torch.Tensor, phones: tuple[str, ...]) -> Alignment
     index, spoken = path // 2, path % 2 == 1
     labels_heard = np.where(spoken, labels[np.minimum(index, len(labels) - 1)], BLANK)
     frame_losses = losses[np.arange(len(path)), labels_heard]
-    return _alignment(index, spoken, frame_losses, len(labels))
+    return _alignment(index, spoken, frame_losses, len(labels), heard)
 
 
 def _alignment(
-    index: IntArray, spoken: BoolArray, frame_losses: FloatArray, count: int
+    index: IntArray,
+    spoken: BoolArray,
+    frame_losses: FloatArray,
+    count: int,
+    heard_phones: tuple[HeardPhone, ...],
 ) -> Alignment:
     """Sum up a path: for each frame the phone it is at or after, whether it is at it, its loss."""
     heard, first, frames = np.unique(index[spoken], return_index=True, return_counts=True)
@@ -75,7 +62,7 @@ def _alignment(
     owners = np.maximum.accumulate(np.where(spoken, index, heard[0] if len(heard) else 0))
     costs = np.bincount(owners, frame_losses, minlength=count)
     costs = costs + np.where(said, 0.0, WORTHLESS_NATS)
-    return Alignment(said, starts, stops, np.exp(-costs).astype(np.float32))
+    return Alignment(said, starts, stops, np.exp(-costs).astype(np.float32), heard_phones)
 
 
 @compiled("int32[:](float32[:, ::1], int64[::1], float64)")

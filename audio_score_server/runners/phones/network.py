@@ -11,8 +11,8 @@ from typing import Final
 import torch
 from torch import nn
 
+from audio_score_server.language.phones import PHONES
 from audio_score_server.runners.phones.frontend import HOP, MEL_BINS, SAMPLING_RATE
-from audio_score_server.runners.phones.inventory import PHONES
 
 WIDTH: Final = 224
 BLOCKS: Final = 9

@@ -13,21 +13,22 @@ from safetensors.torch import load
 
 from audio_score_server.audio.resample import resample
 from audio_score_server.domain import (
+    Alignment,
     EncoderFeatures,
     Encoding,
-    FloatArray,
+    HeardPhone,
     Transcript,
     Utterance,
     Waveform,
 )
 from audio_score_server.errors import ModelLoadError
+from audio_score_server.language.english import look_english
+from audio_score_server.language.lexicon import pronounce
+from audio_score_server.language.phones import BLANK
 from audio_score_server.runners.device import choose_device, place
-from audio_score_server.runners.english import look_english
 from audio_score_server.runners.phones.alignment import align
 from audio_score_server.runners.phones.decoding import heard_phones
 from audio_score_server.runners.phones.frontend import SAMPLING_RATE, log_mel
-from audio_score_server.runners.phones.inventory import BLANK
-from audio_score_server.runners.phones.lexicon import pronounce
 from audio_score_server.runners.phones.network import (
     FRAME_RATE_HZ,
     PhoneNetwork,
@@ -123,14 +124,19 @@ def _encoding(log_probabilities: torch.Tensor, expected: Transcript | None) -> E
     softened = (log_probabilities / _TEMPERATURE).log_softmax(dim=1)
     phones = softened[:, BLANK + 1 :].softmax(dim=1).sqrt()
     speech = 1 - log_probabilities[:, BLANK].exp()
+    heard = heard_phones(log_probabilities)
+    alignment = _alignment(softened, expected, heard)
     return Encoding(
         EncoderFeatures(phones.numpy(), speech.numpy(), FRAME_RATE_HZ),
-        Transcript(" ".join(heard_phones(log_probabilities)), "phone"),
-        _evidence(softened, expected),
+        Transcript(" ".join(each.phone for each in heard), "phone"),
+        None if expected is None or alignment is None else alignment.evidence,
+        alignment,
     )
 
 
-def _evidence(log_probabilities: torch.Tensor, expected: Transcript | None) -> FloatArray | None:
-    if expected is None or not expected.text:
-        return None
-    return align(log_probabilities, tuple(expected.text.split())).evidence
+def _alignment(
+    log_probabilities: torch.Tensor, expected: Transcript | None, heard: tuple[HeardPhone, ...]
+) -> Alignment | None:
+    """With the expected phones; with those heard where nothing is known of them."""
+    phones = tuple(expected.text.split()) if expected else tuple(each.phone for each in heard)
+    return align(log_probabilities, phones, heard) if phones else None

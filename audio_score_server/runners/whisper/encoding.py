@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from audio_score_server.domain import EncoderFeatures, Encoding, Transcript, Utterance, Waveform
-from audio_score_server.runners.english import look_english
+from audio_score_server.language.english import look_english
 from audio_score_server.runners.whisper.frontend import SAMPLING_RATE
 from audio_score_server.runners.whisper.hearing import Heard
 from audio_score_server.runners.whisper.scribe import Scribe, Task, Transcription

@@ -11,6 +11,7 @@ from fastapi import APIRouter
 
 from audio_score_server import __version__
 from audio_score_server.errors import NotReady
+from audio_score_server.scoring.version import SCORE_VERSION
 from audio_score_server.service import ScoreService
 from audio_score_server.web.dependencies import Service
 from audio_score_server.web.schemas import ErrorAnswer, HealthAnswer, ModelAnswer, StateAnswer
@@ -61,7 +62,11 @@ def model_answers(service: ScoreService) -> list[ModelAnswer]:
 
 @cache
 def _versions() -> dict[str, str]:
-    versions = {"audio-score-server": __version__, "python": platform.python_version()}
+    versions = {
+        "audio-score-server": __version__,
+        "score": SCORE_VERSION,
+        "python": platform.python_version(),
+    }
     for name in _FOUNDATIONS:
         try:
             versions[name] = version(name)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated, Final
+from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, File, Form, Header, Request, UploadFile
+from fastapi import APIRouter, File, Form, Header, Request, Response, UploadFile
 
+from audio_score_server.domain import Score
 from audio_score_server.stages import Stages
 from audio_score_server.web.dependencies import Service
+from audio_score_server.web.detail import DetailAnswer
 from audio_score_server.web.errors import SCORE_ERRORS
 from audio_score_server.web.schemas import ScoreAnswer
 
 router = APIRouter(tags=["score"])
+_SVG: Final = "image/svg+xml"
 _DIGITS: Final = 6
 """More would differ between processors."""
 # The format makes the documentation page offer a file chooser.
@@ -27,8 +30,29 @@ _TIMEOUT = Header(
 )
 
 
-@router.post("/score", summary="Score a recording", responses=SCORE_ERRORS)
-@router.post("/score/", include_in_schema=False)
+_DETAIL = Form(
+    description="`full` tells why, word by word; `plot` draws it instead, as SVG; left out, the "
+    "answer is the four numbers and names."
+)
+_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"content": {_SVG: {"schema": {"type": "string"}}}},
+    **SCORE_ERRORS,
+}
+
+
+@router.post(
+    "/score",
+    summary="Score a recording",
+    response_model=ScoreAnswer,
+    response_model_exclude_unset=True,
+    responses=_ANSWERS,
+)
+@router.post(
+    "/score/",
+    response_model=ScoreAnswer,
+    response_model_exclude_unset=True,
+    include_in_schema=False,
+)
 async def post_score(
     request: Request,
     service: Service,
@@ -38,16 +62,30 @@ async def post_score(
     model: Annotated[
         str, Form(description="Key of a model; the first one where left out.", examples=["phones"])
     ] = "",
+    detail: Annotated[Literal["", "full", "plot"], _DETAIL] = "",
     timeout_ms: Annotated[int | None, _TIMEOUT] = None,
-) -> ScoreAnswer:
+) -> ScoreAnswer | Response:
     """Score a recording: how close it came to the clip that it performs."""
     stages: Stages = request.state.stages
     stages.add("receive", stages.arrived, time.monotonic() - stages.arrived)
     allowed_s = None if timeout_ms is None else timeout_ms / 1000
-    score = await service.score(uid, cid, model or None, audio.file.read, stages, allowed_s)
-    return ScoreAnswer(
-        model=stages.model,
-        sim_score=round(score.total, _DIGITS),
-        audio_sim_score=round(score.audio, _DIGITS),
-        text_sim_score=round(score.text, _DIGITS),
+    judgement = await service.score(
+        uid, cid, model or None, audio.file.read, stages, allowed_s, explained=bool(detail)
     )
+    reasons = judgement.explanation
+    if reasons is None:
+        return ScoreAnswer(**_numbers(judgement.score, stages))
+    if detail == "plot":
+        return Response(await service.picture(judgement.score, reasons), media_type=_SVG)
+    return ScoreAnswer(
+        **_numbers(judgement.score, stages), detail=DetailAnswer.of(reasons.detail, stages)
+    )
+
+
+def _numbers(score: Score, stages: Stages) -> dict[str, Any]:
+    return {
+        "model": stages.model,
+        "sim_score": round(score.total, _DIGITS),
+        "audio_sim_score": round(score.audio, _DIGITS),
+        "text_sim_score": round(score.text, _DIGITS),
+    }

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from audio_score_server.runners.phones.inventory import arpabet_of_ipa
+from audio_score_server.language.phones import arpabet_of_ipa
 
 _LANGUAGE: Final = "en-us"
 

@@ -1,0 +1,164 @@
+"""Scoring everything that is planned, through the same code as the server."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Final, Never
+
+from tqdm import tqdm
+
+from audio_score_server.assembly import build_service
+from audio_score_server.domain import Placement
+from audio_score_server.errors import (
+    AudioError,
+    BatchError,
+    DeviceMemoryError,
+    ReferenceMissing,
+    RemoteError,
+    RemoteTimeout,
+    Unexplained,
+)
+from audio_score_server.evaluation.clips import clip_id
+from audio_score_server.evaluation.components import components
+from audio_score_server.evaluation.plan import Plan, Trial
+from audio_score_server.pipelines.protocol import Judgement, Upload
+from audio_score_server.service import ScoreService
+from audio_score_server.settings import Settings
+from audio_score_server.stages import Stages
+from audio_score_server.telemetry.metrics import Metrics
+
+_ONE_TRIALS_ERRORS: Final = (
+    *(AudioError, BatchError, DeviceMemoryError, RemoteError, RemoteTimeout),
+    OSError,
+)
+_PATIENCE_S: Final = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A trial and the numbers of its answer, by component."""
+
+    trial: Trial
+    components: dict[str, float]
+
+
+@dataclass(slots=True)
+class Run:
+    """What one model made of the plan.
+
+    Attributes:
+        model: its key.
+        placement: where it was.
+        scored: trials in the order of the plan.
+        left_out: files that could not be used, with the reason.
+        seconds: how long the trials took.
+    """
+
+    model: str
+    placement: Placement
+    scored: list[Scored] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+async def score_plan(settings: Settings, plan: Plan, clips: Path, cache: Path) -> list[Run]:
+    """Score every trial with every model that can be loaded.
+
+    Args:
+        settings: the operator's.
+        plan: what is to be scored.
+        clips: folder of the plan's clips.
+        cache: folder for what is made of them.
+
+    Raises:
+        NoModelError: no configured model could be loaded.
+        NotReady: a model's device has failed.
+    """
+    service = build_service(_adapted(settings, clips, cache), Metrics())
+    try:
+        await service.start()
+        # Not more than the server would admit, and enough for one batch to form while one runs.
+        concurrency = min(settings.max_queue, 2 * settings.max_batch_size)
+        return [
+            await _Scoring(service, Run(pipeline.key, pipeline.placement), plan).finish(concurrency)
+            for pipeline in service.pipelines()
+        ]
+    finally:
+        await service.close()
+
+
+def _adapted(settings: Settings, clips: Path, cache: Path) -> Settings:
+    """The operator's settings for these clips; nobody waits, and nothing of the cache goes."""
+    return settings.model_copy(
+        update={
+            "video_clip_dir": clips,
+            "cache_dir": cache,
+            "disable_cache_flush": True,
+            "canary_interval_s": 0.0,
+            "request_timeout_s": _PATIENCE_S,
+        }
+    )
+
+
+class _Scoring:
+    """One model on its way through the plan."""
+
+    def __init__(self, service: ScoreService, run: Run, plan: Plan) -> None:
+        self._service = service
+        self._run = run
+        self._plan = plan
+        self._found: dict[int, Scored] = {}
+
+    async def finish(self, concurrency: int) -> Run:
+        started = time.monotonic()
+        count = len(self._plan.trials)
+        with tqdm(total=count, desc=self._run.model, unit="trial", disable=None) as bar:
+            waiting = iter(enumerate(self._plan.trials))
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    for _ in range(concurrency):
+                        tasks.create_task(self._work(waiting, bar))
+            except ExceptionGroup as group:
+                raise group.exceptions[0] from None
+        self._run.seconds = time.monotonic() - started
+        # A recording that failed once would be judged by half of its trials.
+        trials = [self._found[place] for place in sorted(self._found)]
+        self._run.scored = [
+            each for each in trials if each.trial.recording not in self._run.left_out
+        ]
+        return self._run
+
+    async def _work(self, waiting: Iterator[tuple[int, Trial]], bar: tqdm[Never]) -> None:
+        for place, trial in waiting:
+            clip = f"clip {self._plan.clips[trial.clip].name}"
+            if not {trial.recording, clip} & self._run.left_out.keys():
+                await self._score(place, trial, clip)
+            bar.update()
+
+    async def _score(self, place: int, trial: Trial, clip: str) -> None:
+        uid, cid = clip_id(trial.clip).uid, clip_id(trial.clip).cid
+        try:
+            judgement = await self._judge(uid, cid, trial.path.read_bytes)
+        except ReferenceMissing as error:
+            # Told of a clip by the name that was made up for it.
+            self._leave_out(clip, str(error).partition(": ")[2] or str(error))
+        except _ONE_TRIALS_ERRORS as error:
+            self._leave_out(trial.recording, str(error))
+        else:
+            self._found[place] = Scored(trial, components(judgement))
+
+    async def _judge(self, uid: str, cid: str, upload: Upload) -> Judgement:
+        """With reasons, where the model can tell them."""
+        score = partial(self._service.score, uid, cid, self._run.model, upload)
+        try:
+            return await score(Stages(), explained=True)
+        except Unexplained:
+            return await score(Stages())
+
+    def _leave_out(self, name: str, reason: str) -> None:
+        self._run.left_out.setdefault(name, reason)

@@ -1,0 +1,1 @@
+"""Languages: how words are read, and what sounds they are made of. Nothing that hears."""

@@ -1,0 +1,1 @@
+"""A recording over against its clip, as a picture for people."""

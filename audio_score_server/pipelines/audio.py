@@ -1,0 +1,94 @@
+"""How alike a clip and a recording sound, measured by how alike others do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from audio_score_server.domain import EncoderFeatures, IntArray, Reference
+from audio_score_server.references.library import Clip, ClipId
+from audio_score_server.scoring.audio import (
+    Side,
+    best_path,
+    mean_frame,
+    pooled_similarity,
+    similarity,
+)
+from audio_score_server.scoring.level import impostor_level, placed
+from audio_score_server.writing import words
+
+
+@dataclass(frozen=True, slots=True)
+class Impostor:
+    """A line that is not the clip's, as far as its text tells.
+
+    Attributes:
+        clip: where it is from.
+        features: its sound.
+    """
+
+    clip: Clip
+    features: EncoderFeatures
+
+
+class AudioMeasure(Protocol):
+    """Compares sounds; safe to use from several threads."""
+
+    def score(self, clip: Clip, reference: Reference, recording: EncoderFeatures) -> float:
+        """The likeness, from 0 to 1."""
+        ...
+
+    def path(self, reference: Reference, recording: EncoderFeatures) -> IntArray:
+        """The best alignment, int64 ``[steps, 2]``: frames of the clip and of the recording."""
+        ...
+
+
+class Aligned:
+    """Frame by frame, placed between other lines and a perfect copy."""
+
+    def __init__(self, cohort: Sequence[Impostor]) -> None:
+        """``cohort``: whom each clip is compared with, to know what likeness is worth."""
+        self._centre = mean_frame([impostor.features for impostor in cohort])
+        self._cohort = [(each.clip, Side.of(each.features, self._centre)) for each in cohort]
+        self._levels: dict[ClipId, float] = {}
+
+    def score(self, clip: Clip, reference: Reference, recording: EncoderFeatures) -> float:
+        """See ``AudioMeasure.score``; a clip's level is found when it is first asked for."""
+        side = Side.of(reference.features, self._centre)
+        if clip.id not in self._levels:
+            self._levels[clip.id] = self._level(clip, side)
+        other = Side.of(recording, self._centre)
+        if not len(side.places) or not len(other.places):
+            return 0.0
+        return placed(similarity(side, other), self._levels[clip.id])
+
+    def path(self, reference: Reference, recording: EncoderFeatures) -> IntArray:
+        """See ``AudioMeasure.path``."""
+        sides = (Side.of(each, self._centre) for each in (reference.features, recording))
+        return best_path(*sides)
+
+    def _level(self, clip: Clip, side: Side) -> float:
+        return impostor_level(
+            [
+                similarity(side, impostor)
+                for other, impostor in self._cohort
+                if other.id != clip.id and not _same_line(other, clip)
+            ]
+        )
+
+
+class Pooled(Aligned):
+    """By the plain cosine of mean frames; aligned only where the alignment itself is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__([])
+
+    def score(self, clip: Clip, reference: Reference, recording: EncoderFeatures) -> float:
+        """See ``AudioMeasure.score``."""
+        return pooled_similarity(reference.features, recording)
+
+
+def _same_line(one: Clip, other: Clip) -> bool:
+    """Whether two clips are known to say the same."""
+    return bool(one.text and other.text) and words(one.text or "") == words(other.text or "")

@@ -1,0 +1,62 @@
+"""How fluently a line is delivered, by the times of its phones."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from audio_score_server.domain import Alignment
+from audio_score_server.scoring.text import evidence_similarity
+
+_FEWEST: Final = 4
+"""Phones said in both: with fewer there is no rhythm."""
+_SMOOTHING: Final = 1.0
+"""Frames added to each interval: the ratio of one frame to two means nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How well a line is delivered, measured by the clip; each from 0 to 1.
+
+    Attributes:
+        pronunciation: how clearly the expected phones are heard (goodness of pronunciation).
+        rhythm: how nearly each phone follows the one before it after the time that it does in the
+            clip: one over the factor by which the intervals are off, on (geometric) average.
+        pace: time the clip takes for the line over the recording's; at most 1, since learners are
+            slow and hesitate, and who is faster is not less fluent.
+        overall: their mean. No weight of it was fitted to anybody's judgement.
+    """
+
+    pronunciation: float
+    rhythm: float
+    pace: float
+    overall: float
+
+
+def delivery(reference: Alignment, recording: Alignment) -> Delivery | None:
+    """Judge the delivery of a line.
+
+    Args:
+        reference: of the expected phones with the clip.
+        recording: of the same phones with the recording, at the same frame rate.
+
+    Returns:
+        None where fewer than four phones are said in both.
+    """
+    both = np.flatnonzero(reference.said & recording.said)
+    if len(both) < _FEWEST:
+        return None
+    clip, dub = (np.diff(each.starts[both]) + _SMOOTHING for each in (reference, recording))
+    rhythm = math.exp(-float(np.abs(np.log(dub / clip)).mean()))
+    pace = min(1.0, _length(reference) / _length(recording))
+    pronunciation = evidence_similarity(recording.evidence)
+    return Delivery(pronunciation, rhythm, pace, (pronunciation + rhythm + pace) / 3)
+
+
+def _length(alignment: Alignment) -> int:
+    """Frames from the first phone said to the end of the last."""
+    said = np.flatnonzero(alignment.said)
+    return int(alignment.stops[said[-1]] - alignment.starts[said[0]])

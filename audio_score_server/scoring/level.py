@@ -1,0 +1,43 @@
+"""Where a similarity lies between any other line and the same performance."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+_ABOVE: Final = 1.0
+"""Standard deviations above the mean impostor at which likeness begins: of other lines about one in
+six is more alike than that, and hardly one by much."""
+_SOFTNESS: Final = 0.02
+"""Of the way from level to copy: the corner at the level is rounded by so much. Below it scores
+still differ, but are next to nothing: how unlike a recording is remains to be seen."""
+_FEWEST: Final = 2
+
+
+def impostor_level(similarities: Sequence[float]) -> float:
+    """How alike a clip and a line that is not its own are at most, as a rule.
+
+    Args:
+        similarities: of the clip and each of such lines; with fewer than two the level is 0.
+    """
+    if len(similarities) < _FEWEST:
+        return 0.0
+    return min(0.9, float(np.mean(similarities) + _ABOVE * np.std(similarities)))
+
+
+def placed(similarity: float, level: float) -> float:
+    """A similarity on the way from the impostors' level (next to 0) to a perfect copy (1).
+
+    The square root puts what people call a good match, the same line by another voice, at about
+    three quarters, where linearly it would be little above half.
+    """
+    share = (min(1.0, similarity) - level) / (1.0 - level)
+    return math.sqrt(min(1.0, _softened(share) / _softened(1.0)))
+
+
+def _softened(share: float) -> float:
+    """``max(0, share)`` without its corner: the softplus function."""
+    return _SOFTNESS * float(np.logaddexp(0.0, share / _SOFTNESS))
