@@ -16,6 +16,7 @@ import uvicorn
 
 from audio_score_server.assembly import build_service
 from audio_score_server.errors import NoModelError
+from audio_score_server.gathering import GatheringProtocol
 from audio_score_server.listener import Listener
 from audio_score_server.service import ScoreService
 from audio_score_server.settings import Settings
@@ -74,6 +75,7 @@ class _Server(uvicorn.Server):
             timeout_graceful_shutdown=math.ceil(settings.grace_s),
             access_log=False,
             lifespan="on",
+            http=GatheringProtocol,
             # Over a port anybody may send such headers; web/access.py knows when to believe them.
             proxy_headers=False,
         )

@@ -4,6 +4,9 @@
     python -m bench.decode      decoding by format, against pydub
     python -m bench.library     what ten thousand cached clips cost at start
     python -m bench.scores      scores a second, by stage and over HTTP
+    python -m bench.scoring     alignment and scoring of a pair, against librosa's and numpy's
+    python -m bench.serving     servers that batch, against others, and the floor
+    python -m bench.soak        minutes of overload, and what it leaves
     python -m bench.runners     Whisper and Higgs-Audio against others, and the floor
 
 Each prints small tables on standard output and its progress on standard error, and tells its

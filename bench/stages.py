@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
+from audio_score_server.audio.contours import contours
 from audio_score_server.audio.decode import DecodeLimits, decode
 from audio_score_server.domain import Encoding, Reference, Utterance, Waveform
-from audio_score_server.references.library import ClipId, scan
+from audio_score_server.pipelines.audio import Aligned, Impostor
+from audio_score_server.references.cohort import choose_cohort
+from audio_score_server.references.library import Clip, ClipId, scan
+from audio_score_server.references.tensors import as_kept
 from audio_score_server.runners.protocol import Runner
 from audio_score_server.runners.registry import load_runner
-from audio_score_server.scoring.score import score
+from audio_score_server.scoring.text import text_similarity
 from audio_score_server.settings import PhonesSettings, load_settings
 from bench.demo import DEMO_CLIPS, ROOT, ids
 from bench.measure import median, progress, timed
@@ -30,7 +34,7 @@ class Costs:
         prepare: waveform to log-mel.
         run_alone: network and alignment, one recording at a time.
         run_batched: the same in full batches, divided by their size.
-        score: warp and edit distance.
+        score: alignment of sounds, and evidence of the text.
     """
 
     decode: float
@@ -61,18 +65,22 @@ class Stages:
         )
         self._batch_size = batch_size
         self._data = [recording.data for recording in recordings]
-        references = self._references()
-        self._expected = [references[ClipId(*ids(recording.name))] for recording in recordings]
+        clips = scan(DEMO_CLIPS).clips()
+        cohort = choose_cohort(clips)
+        references = {clip.id: self._reference(clip) for clip in {*clips, *cohort}}
+        self._measure = Aligned([Impostor(clip, references[clip.id].features) for clip in cohort])
+        found = {clip.id: (clip, references[clip.id]) for clip in clips}
+        self._expected = [found[ClipId(*ids(recording.name))] for recording in recordings]
 
-    def _references(self) -> dict[ClipId, Reference]:
-        """Of the demo clips, made the way the pipeline makes them."""
-        references = {}
-        for clip in scan(DEMO_CLIPS).clips():
-            expected = self._runner.expected(clip.text or "")
-            waveform = self._decode(clip.path.read_bytes())
-            (encoding,) = self._runner.run([self._utterance(waveform, expected)])
-            references[clip.id] = Reference(encoding.features, expected or encoding.transcript)
-        return references
+    def _reference(self, clip: Clip) -> Reference:
+        """Made the way the pipeline makes it."""
+        expected = self._runner.expected(clip.text or "")
+        waveform = self._decode(clip.path.read_bytes())
+        (encoding,) = self._runner.run([self._utterance(waveform, expected)])
+        transcript = expected or encoding.transcript
+        return as_kept(
+            Reference(encoding.features, transcript, contours(waveform), encoding.alignment)
+        )
 
     def _decode(self, data: bytes) -> Waveform:
         return decode(data, self._limits)
@@ -85,7 +93,7 @@ class Stages:
         waveforms = [self._decode(data) for data in self._data]
         utterances = [
             self._utterance(waveform, reference.transcript)
-            for waveform, reference in zip(waveforms, self._expected, strict=True)
+            for waveform, (_, reference) in zip(waveforms, self._expected, strict=True)
         ]
         pairs = list(zip(self._expected, self._encodings(utterances), strict=True))
         size = self._batch_size
@@ -100,11 +108,16 @@ class Stages:
             (self._runner.prepare, waveforms),
             (run, alone),
             (run, batches),
-            (lambda pair: score(*pair), pairs),
+            (self._score, pairs),
         ]
         seconds = [_mean(stage, items, repeats) for stage, items in progress(stages, what)]
         seconds[3] /= size
         return Costs(*seconds)
+
+    def _score(self, pair: tuple[tuple[Clip, Reference], Encoding]) -> tuple[float, float]:
+        (clip, reference), encoding = pair
+        audio = self._measure.score(clip, reference, encoding.features)
+        return audio, text_similarity(reference.transcript, encoding)
 
     def _encodings(self, utterances: list[Utterance[Any]]) -> list[Encoding]:
         return [encoding for utterance in utterances for encoding in self._runner.run([utterance])]

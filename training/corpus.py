@@ -8,8 +8,8 @@ from pathlib import Path
 
 from audio_score_server.audio.decode import DecodeLimits, decode
 from audio_score_server.domain import FloatArray
-from audio_score_server.runners.phones.frontend import SAMPLING_RATE
 from audio_score_server.language.phones import phone_indices
+from audio_score_server.runners.phones.frontend import SAMPLING_RATE
 
 _LIMITS = DecodeLimits(SAMPLING_RATE, min_seconds=0.1, max_seconds=60.0)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -42,7 +43,11 @@ def draw_all(judgement: Judgement, scores: Scores, folder: Path) -> list[Path]:
     Returns:
         The files written.
     """
-    figures = {"distributions": _distributions(judgement, scores)}
+    answered = {name: judgement.components[name] for name in MAIN}
+    figures = {"distributions": _distributions(answered, scores)}
+    reasons = {name: each for name, each in judgement.components.items() if name not in answered}
+    if reasons:
+        figures["reasons"] = _distributions(reasons, scores)
     judged = {
         name: component
         for name, component in judgement.components.items()
@@ -72,10 +77,10 @@ def _panels(count: int, across: int) -> tuple[Figure, list[Axes]]:
     return figure, axes[:count]
 
 
-def _distributions(judgement: Judgement, scores: Scores) -> Figure:
+def _distributions(components: Mapping[str, Component], scores: Scores) -> Figure:
     """Of each component, how frequent its values are among the trials with each label."""
-    figure, panels = _panels(len(judgement.components), _ACROSS)
-    for panel, (name, component) in zip(panels, judgement.components.items(), strict=True):
+    figure, panels = _panels(len(components), _ACROSS)
+    for panel, (name, component) in zip(panels, components.items(), strict=True):
         values = scores.components[name]
         known = np.isfinite(values)
         edges = _edges(values[known])

@@ -55,7 +55,7 @@ class Score:
     async def score(self, uid: str, cid: str, audio: Path) -> dict[str, float]:
         """Score a recording."""
         in_thread = anyio.to_thread.run_sync
-        reference, utterance = await in_thread(self._work.prepare, uid, cid, audio.read_bytes())
+        task, utterance = await in_thread(self._work.prepare, uid, cid, audio.read_bytes())
         (pickled,) = await self.device.to_async.run([pickle.dumps(utterance)])
         encoding: Encoding = pickle.loads(pickled)
-        return await in_thread(self._work.answer, reference, encoding)
+        return await in_thread(self._work.answer, task, encoding)

@@ -10,10 +10,10 @@ from typing import Any
 
 from fastapi import Request
 
-from audio_score_server.domain import Encoding, Reference
+from audio_score_server.domain import Encoding
 from audio_score_server.settings import Settings
 from bench.measure import cores
-from bench.serving_peers.work import HOST, Job, Work, given_settings
+from bench.serving_peers.work import HOST, Job, Task, Work, given_settings
 
 litserve: Any = import_module("litserve")
 
@@ -45,12 +45,12 @@ class Api(litserve.LitAPI):  # type: ignore[misc]  # which may be missing here
     def _prepared(self, form: Any) -> Job:
         return self._work.prepare(form["uid"], form["cid"], form["audio"].file.read())
 
-    def predict(self, x: list[Job]) -> list[tuple[Reference, Encoding]]:
+    def predict(self, x: list[Job]) -> list[tuple[Task, Encoding]]:
         """Run the batch."""
         encodings = self._work.run([utterance for _, utterance in x])
         return [(job[0], encoding) for job, encoding in zip(x, encodings, strict=True)]
 
-    def unbatch(self, output: list[tuple[Reference, Encoding]]) -> list[dict[str, float]]:
+    def unbatch(self, output: list[tuple[Task, Encoding]]) -> list[dict[str, float]]:
         """Compare every recording."""
         return list(self._pool.map(lambda pair: self._work.answer(*pair), output))
 

@@ -24,10 +24,10 @@ def make_app(work: Work) -> FastAPI:
     def post_score(
         uid: Annotated[str, Form()], cid: Annotated[str, Form()], audio: UploadFile
     ) -> dict[str, float]:
-        reference, utterance = work.prepare(uid, cid, audio.file.read())
+        task, utterance = work.prepare(uid, cid, audio.file.read())
         with device:
             (encoding,) = work.run([utterance])
-        return work.answer(reference, encoding)
+        return work.answer(task, encoding)
 
     return app
 

@@ -41,9 +41,9 @@ class Scores:
     ) -> dict[str, float]:
         """Score a recording."""
         data = await audio.read()
-        reference, utterance = await asyncio.to_thread(self._work.prepare, uid, cid, data)
+        task, utterance = await asyncio.to_thread(self._work.prepare, uid, cid, data)
         encoding: Encoding = await self._run(utterance)
-        return await asyncio.to_thread(self._work.answer, reference, encoding)
+        return await asyncio.to_thread(self._work.answer, task, encoding)
 
     @serve.batch  # type: ignore[untyped-decorator]
     async def _run(self, utterances: list[Utterance[Any]]) -> list[Encoding]:

@@ -9,19 +9,25 @@ from typing import Any, Final
 
 import torch
 
+from audio_score_server.audio.contours import contours
 from audio_score_server.audio.decode import DecodeLimits, decode
-from audio_score_server.domain import Encoding, Reference, Utterance
+from audio_score_server.domain import Encoding, Reference, Score, Utterance
+from audio_score_server.pipelines.audio import Aligned, AudioMeasure, Impostor, Pooled
+from audio_score_server.references.cohort import choose_cohort
 from audio_score_server.references.library import Clip, ClipId, scan
+from audio_score_server.references.tensors import as_kept
 from audio_score_server.runners.protocol import Runner
 from audio_score_server.runners.registry import load_runner
-from audio_score_server.scoring.score import score
+from audio_score_server.scoring.text import text_similarity
 from audio_score_server.settings import FakeSettings, HiggsRemoteSettings, Settings, load_settings
 from audio_score_server.settings.load import CONFIG_VARIABLE
 from bench.measure import cores
 
 HOST: Final = "127.0.0.1"
-Job = tuple[Reference, Utterance[Any]]
-"""A clip's reference, and the recording as it goes to the device."""
+Task = tuple[Clip, Reference]
+"""A clip as a recording is compared with it."""
+Job = tuple[Task, Utterance[Any]]
+"""A clip, and the recording as it goes to the device."""
 
 
 def given_settings() -> Settings:
@@ -44,27 +50,43 @@ class Work:
         self._runner: Runner[Any] = load_runner(model, settings)
         self._runner.warm_up()
         clips = scan(settings.video_clip_dir).clips()
-        self._references = {clip.id: self._reference(clip) for clip in clips}
+        self._tasks = {clip.id: (clip, self._reference(clip)) for clip in clips}
+        aligned = model.audio_similarity == "aligned"
+        self._measure: AudioMeasure = Aligned(self._cohort(clips)) if aligned else Pooled()
+
+    def _cohort(self, clips: Sequence[Clip]) -> list[Impostor]:
+        references = {clip.id: reference for clip, reference in self._tasks.values()}
+        return [
+            Impostor(clip, (references.get(clip.id) or self._reference(clip)).features)
+            for clip in choose_cohort(clips)
+        ]
 
     def _reference(self, clip: Clip) -> Reference:
         expected = self._runner.expected(clip.text or "")
         waveform = decode(clip.path.read_bytes(), self._limits)
         (encoding,) = self.run([Utterance(self._runner.prepare(waveform), expected)])
-        return Reference(encoding.features, expected or encoding.transcript)
+        transcript = expected or encoding.transcript
+        return as_kept(
+            Reference(encoding.features, transcript, contours(waveform), encoding.alignment)
+        )
 
     def prepare(self, uid: str, cid: str, data: bytes) -> Job:
         """Decode an uploaded recording of a clip and make its input features."""
-        reference = self._references[ClipId(uid, cid)]
+        task = self._tasks[ClipId(uid, cid)]
         features = self._runner.prepare(decode(data, self._limits))
-        return reference, Utterance(features, reference.transcript)
+        return task, Utterance(features, task[1].transcript)
 
     def run(self, utterances: Sequence[Utterance[Any]]) -> list[Encoding]:
         """A batch through the device; by one thread at a time."""
         return self._runner.run(utterances)
 
-    def answer(self, reference: Reference, encoding: Encoding) -> dict[str, float]:
+    def answer(self, task: Task, encoding: Encoding) -> dict[str, float]:
         """Compare, and say so as our server does."""
-        found = score(reference, encoding)
+        clip, reference = task
+        found = Score(
+            self._measure.score(clip, reference, encoding.features),
+            text_similarity(reference.transcript, encoding),
+        )
         return {
             "sim_score": round(found.total, 6),
             "audio_sim_score": round(found.audio, 6),

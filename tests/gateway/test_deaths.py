@@ -1,0 +1,119 @@
+"""Processes die and freeze under load; clients do not notice."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.gateway.gate import Gate, Load, needs_nginx, serving_gate, wait_until_none_is_left
+from tests.process.clients import Numbers
+
+pytestmark = [pytest.mark.process, needs_nginx]
+_SILENCE_S = 4.0
+
+
+@pytest.fixture(scope="module")
+def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
+    folder = tmp_path_factory.mktemp("gate")
+    with serving_gate(folder, 3, "--health-timeout", str(_SILENCE_S)) as gate:
+        yield gate
+        assert gate.stop() == 0
+
+
+def _kill(gate: Gate, *names: str) -> None:
+    old = {each["name"]: each["pid"] for each in gate.status["processes"]}
+    for name in names:
+        os.kill(old[name], signal.SIGKILL)
+    gate.wait_for(lambda: all(each["pid"] != old[each["name"]] for each in _of(gate, names)))
+
+
+def _of(gate: Gate, names: tuple[str, ...]) -> list[dict[str, object]]:
+    return [each for each in gate.status["processes"] if each["name"] in names]
+
+
+@pytest.mark.timeout(180)
+def test_workers_that_are_killed_are_not_missed(gate: Gate) -> None:
+    with Load(gate.url) as load:
+        for index in range(3):
+            _kill(gate, f"worker-{index}")
+            load.wait_for_more()
+            gate.wait_for(gate.at_full_strength)
+        _kill(gate, "worker-0", "worker-2")
+        load.wait_for_more()
+        gate.wait_for(gate.at_full_strength)
+        load.wait_for_more()
+    assert list(load.counts) == ["200"]
+    numbers = Numbers(gate.url)
+    assert numbers.of("audio_score_gateway_restarts_total") >= 5
+    assert {worker["trouble"] for worker in gate.workers()} == {"was killed by signal 9"}
+
+
+def test_a_frozen_worker_is_replaced(gate: Gate) -> None:
+    gate.wait_for(gate.at_full_strength)
+    frozen = gate.workers()[1]["pid"]
+    with Load(gate.url) as load:
+        os.kill(frozen, signal.SIGSTOP)
+        gate.wait_for(lambda: gate.workers()[1]["pid"] not in (frozen, None))
+        load.wait_for_more()
+        gate.wait_for(gate.at_full_strength)
+    assert list(load.counts) == ["200"]
+    # Its silence, of which a part had passed, and the time of a score.
+    assert _SILENCE_S / 2 < load.slowest_s < _SILENCE_S + 5
+    assert gate.workers()[1]["trouble"] == "did not answer for 4 s"
+    assert not psutil.pid_exists(frozen)
+
+
+def test_nginx_that_is_killed_is_replaced_on_the_same_port(gate: Gate) -> None:
+    gate.wait_for(gate.at_full_strength)
+    master = psutil.Process(gate.nginx()["pid"])
+    orphans = master.children()
+    with Load(gate.url) as load:
+        _kill(gate, "nginx")
+        gate.wait_for(gate.at_full_strength)
+        load.wait_for_more()
+    assert list(load.counts) == ["200"]
+    psutil.wait_procs(orphans, 10)
+    assert not any(orphan.is_running() for orphan in orphans)
+
+
+def test_nginx_that_is_frozen_is_replaced(gate: Gate) -> None:
+    gate.wait_for(gate.at_full_strength)
+    master = psutil.Process(gate.nginx()["pid"])
+    for process in (master, *master.children()):
+        process.suspend()
+    gate.wait_for(lambda: gate.nginx()["pid"] not in (master.pid, None))
+    gate.wait_for(gate.at_full_strength)
+    with Load(gate.url, 2) as load:
+        load.wait_for_more(10)
+    assert list(load.counts) == ["200"]
+
+
+def test_a_launcher_that_stood_still_blames_nobody(gate: Gate) -> None:
+    gate.wait_for(gate.at_full_strength)
+    before = [each["pid"] for each in gate.status["processes"]]
+    launcher = psutil.Process(gate.process.pid)
+    launcher.suspend()
+    with Load(gate.url, 2) as load:
+        while load.slowest_s < 0.1 and len(load.outcomes) < 60:
+            load.wait_for_more(10)
+    psutil.Process().cpu_percent(interval=2 * _SILENCE_S)
+    launcher.resume()
+    psutil.Process().cpu_percent(interval=1.0)
+    assert list(load.counts) == ["200"]
+    assert [each["pid"] for each in gate.status["processes"]] == before
+
+
+def test_nothing_outlives_a_killed_launcher_and_the_next_one_starts(tmp_path: Path) -> None:
+    with serving_gate(tmp_path, 2) as gate, Load(gate.url, 8) as load:
+        gate.process.kill()
+        wait_until_none_is_left(tmp_path)
+    assert "200" in load.counts
+    assert (tmp_path / "run" / "gateway.lock").exists()
+    with serving_gate(tmp_path, 1) as gate:
+        assert gate.stop() == 0
+    assert list((tmp_path / "run").iterdir()) == []
