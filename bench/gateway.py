@@ -69,7 +69,7 @@ def _arguments() -> argparse.Namespace:
     add("--clients", type=int, default=16, help="For each worker.")
     add("--seconds", type=float, default=6.0, help="Counted of each load.")
     add("--repeats", type=int, default=3, help="Lives of each set-up.")
-    add("--pairs", type=int, default=1000, help="Requests to time the gateway by.")
+    add("--pairs", type=int, default=400, help="Requests to time the gateway by.")
     add("--uploads", type=int, default=8, help="Of the largest size, at once.")
     add("--quick", action="store_true", help=f"One repeat of {_QUICK_S:g} s.")
     arguments = parser.parse_args()

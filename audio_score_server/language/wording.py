@@ -19,9 +19,17 @@ from audio_score_server.writing import words
 _ENGLISH: Final = "en"
 _FIRST_SOUND: Final = 0x2460
 _LONGEST_NUMBER: Final = 15
+_UNREADABLE: Final = frozenset({"am"})
+"""Languages in which num2words fails on some numbers and never ends at others."""
 _WHOLE: Final = {
-    **{"can't": "can not", "won't": "will not", "shan't": "shall not", "let's": "let us"},
-    **{"gonna": "going to", "wanna": "want to", "gotta": "got to", "cannot": "can not"},
+    **{"can't": "can not", "won't": "will not", "shan't": "shall not", "ain't": "is not"},
+    **{
+        "let's": "let us",
+        "gonna": "going to",
+        "wanna": "want to",
+        "gotta": "got to",
+        "cannot": "can not",
+    },
 }
 _ENDINGS: Final = {"n't": "not", "'re": "are", "'m": "am", "'ll": "will", "'ve": "have"}
 _BEFORE_IS: Final = frozenset(
@@ -73,9 +81,11 @@ def _spoken(word: str, language: str | None) -> tuple[tuple[str, str], ...]:
 
 
 def _number(number: int, language: str | None) -> str:
+    if language in _UNREADABLE:
+        return str(number)
     try:
         return str(num2words(number, lang=language or _ENGLISH))
-    except (NotImplementedError, OverflowError):
+    except Exception:  # whatever it stumbles over, the number can be compared as it stands
         return str(number)
 
 

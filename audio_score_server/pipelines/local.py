@@ -141,9 +141,19 @@ class LocalPipeline:
             if self._started:
                 return
             if self._ears is not None:
-                await self._ears.start(library, concurrency)
+                await self._start_ears(self._ears, library, concurrency)
             await self._start(library, concurrency)
             self._started = True
+
+    async def _start_ears(self, ears: LocalPipeline, library: Library, concurrency: int) -> None:
+        """Where they only explain, a model can do without."""
+        try:
+            await ears.start(library, concurrency)
+        except Exception as error:
+            if self._options.by_phones:
+                raise
+            _LOG.warning("Model %s: no phones in its details: %r.", self.key, error)
+            self._ears = None
 
     async def _start(self, library: Library, concurrency: int) -> None:
         texts = [clip.text for clip in library.clips() if clip.text]

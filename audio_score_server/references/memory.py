@@ -42,4 +42,6 @@ class ReferenceMemory:
 
 
 def _size(reference: Reference) -> int:
-    return reference.features.frames.nbytes + reference.features.speech.nbytes
+    features, contours = reference.features, reference.contours
+    drawn = (contours.pitch_hz, contours.level_db, contours.lows, contours.highs)
+    return sum(values.nbytes for values in (features.frames, features.speech, *drawn))

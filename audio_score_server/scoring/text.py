@@ -18,7 +18,7 @@ _LEAST_NATS: Final = 8.0
 _NEIGHBOURS: Final = 3
 """Units on each side that a unit is judged with: some sounds of any line are in any other, but not
 seven in a row."""
-_NOTHING: Final = 0.35
+_NOTHING: Final = 0.4
 """Worth of such a run, between 0 and 1, that other lines reach."""
 _EVERYTHING: Final = 0.9
 """And that a clear reading reaches: no model is surer of a human voice."""

@@ -19,6 +19,11 @@ _RANGE_LOG10: Final = 6.0
 """Everything more than 60 dB under the loudest bin counts as silence, so that digital silence and
 a quiet room look alike after normalisation."""
 _LEAST_POWER: Final = 1e-10
+_SPOKEN_LOG10: Final = 4.0
+"""Frames within 40 dB of the loud ones may be spoken: weak fricatives are about 30 dB below."""
+_LOUD: Final = 0.95
+_MARGIN: Final = 10
+"""Frames around what may be spoken that are normalised by, too."""
 
 
 @cache
@@ -60,13 +65,23 @@ def mel_power(waveform: torch.Tensor) -> torch.Tensor:
 def normalised_log_mel(power: torch.Tensor) -> torch.Tensor:
     """Log of mel powers ``[frames, 64]``, each band with zero mean and unit variance over time.
 
-    Normalising each band removes microphone and room colouration; a recording of pure silence
-    becomes all zeros.
+    Normalising each band removes microphone and room colouration. Silence before and after what is
+    spoken is left out of mean and variance: however much of it there is, it changes nothing. A
+    recording of pure silence becomes all zeros.
     """
     log_power = power.clamp_min(_LEAST_POWER).log10()
     log_power = log_power.clamp_min(log_power.max().item() - _RANGE_LOG10)
-    centred = log_power - log_power.mean(dim=0)
-    return centred / (centred.square().mean(dim=0).sqrt() + 1e-2)
+    spoken = log_power[_extent(power)]
+    mean = spoken.mean(dim=0)
+    return (log_power - mean) / ((spoken - mean).square().mean(dim=0).sqrt() + 1e-2)
+
+
+def _extent(power: torch.Tensor) -> slice:
+    """From a little before the first frame that may be spoken to a little after the last."""
+    loudness = power.sum(dim=1).clamp_min(_LEAST_POWER).log10()
+    sounding = loudness[loudness > loudness.max() - _RANGE_LOG10]
+    places = torch.nonzero(loudness > torch.quantile(sounding, _LOUD) - _SPOKEN_LOG10).flatten()
+    return slice(max(0, int(places[0]) - _MARGIN), int(places[-1]) + 1 + _MARGIN)
 
 
 def log_mel(waveform: torch.Tensor) -> torch.Tensor:

@@ -37,7 +37,7 @@ from audio_score_server.runners.phones.network import (
 from audio_score_server.settings import Settings
 
 WEIGHTS: Final = Path(__file__).with_name("weights.safetensors")
-_RECIPE: Final = "phones-1"
+_RECIPE: Final = "phones-2"
 """Changes with the front end, the features or the decoding; the weights count by themselves."""
 _TEMPERATURE: Final = 1.5
 """Softens the posteriors, which are surer than right: with it, unseen speakers' readings are told

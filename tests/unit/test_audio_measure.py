@@ -1,0 +1,237 @@
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from audio_score_server.assembly import build_service
+from audio_score_server.domain import EncoderFeatures, Reference, Score
+from audio_score_server.pipelines.audio import Aligned, Impostor
+from audio_score_server.references.cohort import COHORT, choose_cohort
+from audio_score_server.references.library import Clip, ClipId
+from audio_score_server.references.tensors import as_kept
+from audio_score_server.service import ScoreService
+from audio_score_server.settings import ModelSettings, PhonesSettings, Settings, WhisperSettings
+from audio_score_server.stages import Stages
+from audio_score_server.telemetry.metrics import Metrics
+from tests.checkpoints import make_whisper
+from tests.process.server import ROOT
+from tests.support import make_reference
+
+_UID, _CIDS = "RiverTales-s01e01", ("part01", "part02")
+_EARS = "phones-ears"
+
+
+def _clip(name: str, text: str | None = None) -> Clip:
+    return Clip(ClipId("film", name), Path(f"film_{name}.wav"), 1, 1, text)
+
+
+def _impostors(count: int, text: str | None = None) -> list[Impostor]:
+    return [
+        Impostor(_clip(f"other{seed}", text), make_reference(seed).features)
+        for seed in range(1, count + 1)
+    ]
+
+
+def _varied(reference: Reference, share: float) -> EncoderFeatures:
+    """Alike, but for a share of something else."""
+    noise = np.random.default_rng(99).standard_normal(reference.features.frames.shape)
+    frames = reference.features.frames + share * noise.astype(np.float32)
+    return replace(reference.features, frames=frames)
+
+
+def test_a_copy_is_one_and_the_more_differs_the_less_it_is_worth() -> None:
+    measure, reference = Aligned(_impostors(8)), make_reference()
+    worth = [measure.score(_clip("1"), reference, _varied(reference, by)) for by in (0, 0.5, 1, 2)]
+    assert worth[0] == pytest.approx(1.0, abs=1e-5)
+    assert worth == sorted(worth, reverse=True)
+
+
+@pytest.mark.parametrize("cohort", [0, 1, 2, 8])
+def test_silence_is_worth_nothing_whatever_the_cohort(cohort: int) -> None:
+    measure, reference = Aligned(_impostors(cohort)), make_reference()
+    nothing = np.zeros(len(reference.features.speech), np.float32)
+    silent = replace(reference.features, speech=nothing)
+    assert measure.score(_clip("1"), reference, silent) == 0.0
+    assert measure.score(_clip("2"), replace(reference, features=silent), silent) == 0.0
+
+
+def test_clips_that_say_the_same_are_no_impostors() -> None:
+    reference = make_reference()
+    twins = [
+        Impostor(_clip(f"twin{number}", "Hello, World!"), reference.features) for number in (1, 2)
+    ]
+    clip, other = _clip("1", "hello world"), _clip("1", "good night")
+    recording = _varied(reference, 1.0)
+    usual = Aligned([*_impostors(8, "x"), *twins]).score(clip, reference, recording)
+    by_twins = Aligned([*_impostors(8, "x"), *twins]).score(other, reference, recording)
+    assert by_twins < usual - 0.1
+
+
+def test_a_clip_is_no_impostor_of_itself() -> None:
+    reference, recording = make_reference(), _varied(make_reference(), 1.0)
+    clip = _clip("1")
+    itself = Impostor(clip, reference.features)
+    # The same cohort by another name: the mean frame of speech is the same.
+    double = Impostor(_clip("double"), reference.features)
+    usual = Aligned([*_impostors(8), itself]).score(clip, reference, recording)
+    assert Aligned([*_impostors(8), double]).score(clip, reference, recording) < usual
+
+
+def test_a_reference_just_built_scores_as_one_that_was_read() -> None:
+    unrounded = make_reference()
+    frames = unrounded.features.frames + np.float32(1e-4)
+    built = replace(unrounded, features=replace(unrounded.features, frames=frames))
+    once, again = as_kept(built), as_kept(as_kept(built))
+    recording = _varied(built, 0.7)
+    scores = [Aligned(_impostors(8)).score(_clip("1"), each, recording) for each in (once, again)]
+    assert scores[0] == scores[1]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained Whisper."""
+    return make_whisper(tmp_path_factory.mktemp("whisper") / "checkpoint")
+
+
+@pytest.fixture
+def clips(tmp_path: Path) -> Path:
+    """Two clips of the demo with their texts."""
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    for cid in _CIDS:
+        for ending in ("mov", "txt"):
+            shutil.copy(ROOT / "video_clip" / f"{_UID}_{cid}.{ending}", folder)
+    return folder
+
+
+def _whisper(checkpoint: Path, **more: object) -> WhisperSettings:
+    return WhisperSettings.model_validate(
+        {"key": "w", "type": "whisper", "model_id": str(checkpoint), **more}
+    )
+
+
+def _recordings() -> Iterator[bytes]:
+    for cid in _CIDS:
+        for kind in ("right", "other"):
+            (path,) = (ROOT / "audio_clip").glob(f"{_UID}_{cid}_{kind}.*")
+            yield path.read_bytes()
+
+
+def _scores(clips: Path, *models: ModelSettings) -> dict[str, list[Score]]:
+    """What each model gives every recording for the first clip, after a start of its own."""
+    settings = Settings(
+        models=models,
+        video_clip_dir=clips,
+        cache_dir=clips.parent / "cache",
+        device="cpu",
+        canary_interval_s=0,
+    )
+
+    async def scenario() -> dict[str, list[Score]]:
+        service = build_service(settings, Metrics())
+        await service.start()
+        found = {
+            model.key: [await _score(service, model.key, sound) for sound in _recordings()]
+            for model in models
+        }
+        await service.close()
+        return found
+
+    return asyncio.run(scenario())
+
+
+async def _score(service: ScoreService, model: str, sound: bytes) -> Score:
+    """For the first clip."""
+    judgement = await service.score(_UID, _CIDS[0], model, lambda: sound, Stages())
+    return judgement.score
+
+
+def _audio(scores: list[Score]) -> list[float]:
+    return [score.audio for score in scores]
+
+
+def test_by_phones_a_clip_in_english_has_the_phone_encoders_audio_score(
+    checkpoint: Path, clips: Path
+) -> None:
+    phones = PhonesSettings(key="phones", type="phones")
+    by_phones = _whisper(checkpoint, language="en", audio_features="phones")
+    alone = _scores(clips, phones)["phones"]
+    together = _scores(clips, by_phones, phones)
+    assert _audio(together["w"]) == pytest.approx(_audio(alone), abs=1e-6)
+    assert together["phones"] == alone
+    own = _scores(clips, _whisper(checkpoint, language="en"))["w"]
+    assert _audio(own) != pytest.approx(_audio(alone), abs=1e-3)
+    # The words are still its own.
+    assert [score.text for score in own] == [score.text for score in together["w"]]
+
+
+def test_by_phones_a_clip_in_another_language_keeps_the_models_own_features(
+    checkpoint: Path, clips: Path
+) -> None:
+    own = _scores(clips, _whisper(checkpoint, language="de"))["w"]
+    by_phones = _scores(clips, _whisper(checkpoint, language="de", audio_features="phones"))["w"]
+    assert by_phones == own
+
+
+def test_ears_of_its_own_keep_their_cache_over_a_restart(
+    checkpoint: Path, clips: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    model = _whisper(checkpoint, language="en", audio_features="phones")
+    first = _scores(clips, model)
+    cache = clips.parent / "cache"
+    made = {path: path.stat().st_ino for path in cache.glob("*/*/*/features.safetensors")}
+    assert {path.parents[2].name for path in made} == {"w", _EARS}
+    assert len(made) == 2 * (len(_CIDS) + len(choose_cohort([])))
+    assert any(path.parents[1].name == COHORT for path in made)
+    caplog.clear()
+    again = _scores(clips, model)
+    assert again == first
+    assert {path: path.stat().st_ino for path in made} == made
+    assert "Flushed" not in caplog.text
+    assert "to build" not in caplog.text
+
+
+def test_ears_that_nobody_wants_any_more_are_flushed(checkpoint: Path, clips: Path) -> None:
+    _scores(clips, _whisper(checkpoint, language="en", audio_features="phones"))
+    assert (clips.parent / "cache" / _EARS).is_dir()
+    _scores(clips, PhonesSettings(key="phones", type="phones"))
+    assert not (clips.parent / "cache" / _EARS).exists()
+
+
+def test_a_reference_rebuilt_at_run_time_scores_as_the_one_that_was_read(clips: Path) -> None:
+    settings = Settings(
+        models=(PhonesSettings(key="phones", type="phones"),),
+        video_clip_dir=clips,
+        cache_dir=clips.parent / "cache",
+        device="cpu",
+        canary_interval_s=0,
+        reference_memory_mib=0,
+    )
+
+    async def scenario() -> tuple[list[Score], list[Score]]:
+        service = build_service(settings, Metrics())
+        await service.start()
+
+        async def scores() -> list[Score]:
+            return [await _score(service, "phones", sound) for sound in _recordings()]
+
+        read = await scores()
+        entry = clips.parent / "cache" / "phones" / _UID / _CIDS[0]
+        shutil.rmtree(entry)
+        # Without room for it, the other clip puts the first one out of memory.
+        await service.score(_UID, _CIDS[1], None, lambda: next(_recordings()), Stages())
+        rebuilt = await scores()
+        assert entry.is_dir()
+        await service.close()
+        return read, rebuilt
+
+    read, rebuilt = asyncio.run(scenario())
+    for one, other in zip(read, rebuilt, strict=True):
+        assert (one.audio, one.text) == pytest.approx((other.audio, other.text), abs=1e-6)
