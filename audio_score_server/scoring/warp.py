@@ -9,8 +9,9 @@ import numpy as np
 from audio_score_server.compiled import compiled
 from audio_score_server.domain import FloatArray, IntArray
 
-_ROWS_AT_ONCE: Final = 256
-"""So many rows of similarities are held at a time: memory grows with one side, not with both."""
+_ROWS_AT_ONCE: Final = 64
+"""So many rows of similarities are held at a time, of the columns that they can meet: memory grows
+with one side, not with both, and little is multiplied outside of the band."""
 _BAND: Final = 0.2
 """How far, of its whole length, one side may be ahead of the other: nobody who says the same line
 is further ahead than that, and other lines must not be bent until they fit."""
@@ -65,21 +66,33 @@ def _warp(
     column_weights: FloatArray,
 ) -> None:
     for start in range(0, len(rows), _ROWS_AT_ONCE):
-        block = slice(start, start + _ROWS_AT_ONCE)
-        similarities = np.ascontiguousarray(rows[block] @ columns.T)
-        _advance(
-            best, steps, similarities, row_weights[block], column_weights, start, len(rows), _BAND
-        )
+        stop = min(start + _ROWS_AT_ONCE, len(rows))
+        sizes = len(rows), len(columns)
+        first, last = _reach(start, *sizes, _BAND)[0], _reach(stop - 1, *sizes, _BAND)[1]
+        similarities = np.ascontiguousarray(rows[start:stop] @ columns[first : last + 1].T)
+        weights = row_weights[start:stop]
+        _advance(best, steps, similarities, first, weights, column_weights, start, len(rows), _BAND)
+
+
+@compiled("UniTuple(int64, 2)(int64, int64, int64, float64)")
+def _reach(row: int, rows: int, columns: int, band: float) -> tuple[int, int]:
+    """First and last column that a row can meet."""
+    middle = (row + 0.5) / rows * columns
+    # Half a frame of either side is always within reach: no band is ever empty.
+    reach = band * columns + 0.5 * columns / rows + 0.5 + 1e-6
+    first = max(0, int(np.ceil(middle - 0.5 - reach)))
+    return first, min(columns - 1, int(np.floor(middle - 0.5 + reach)))
 
 
 @compiled(
-    "void(float32[::1], uint8[:, ::1], float32[:, ::1], float32[::1], float32[::1],"
+    "void(float32[::1], uint8[:, ::1], float32[:, ::1], int64, float32[::1], float32[::1],"
     "int64, int64, float64)"
 )
 def _advance(
     best: FloatArray,
     steps: IntArray,
     similarities: FloatArray,
+    offset: int,
     row_weights: FloatArray,
     column_weights: FloatArray,
     start: int,
@@ -88,19 +101,15 @@ def _advance(
 ) -> None:
     """Lead the best totals, one for each column and one before them, through further rows.
 
-    ``steps``, where it has room, is told how each pair of frames was reached.
+    ``similarities`` begin with column ``offset``. ``steps``, where it has room, is told how each
+    pair of frames was reached.
     """
-    rows, columns = similarities.shape
-    for row in range(rows):
-        middle = (start + row + 0.5) / total * columns
-        # Half a frame of the longer side is always within reach: no band is ever empty.
-        reach = band * columns + 0.5 * columns / total + 0.5 + 1e-6
-        first = max(0, int(np.ceil(middle - 0.5 - reach)))
-        last = min(columns - 1, int(np.floor(middle - 0.5 + reach)))
+    for row in range(len(similarities)):
+        first, last = _reach(start + row, total, len(column_weights), band)
         diagonal = best[first]
         best[: first + 1] = -np.inf
         for column in range(first, last + 1):
-            similarity = similarities[row, column]
+            similarity = similarities[row, column - offset]
             both = diagonal + (row_weights[row] + column_weights[column]) * similarity
             down = best[column + 1] + row_weights[row] * similarity
             right = best[column] + column_weights[column] * similarity
