@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.chat import Chat, chat, failure, similarities
@@ -65,6 +66,19 @@ def test_a_remote_model_that_is_late(tmp_path: Path) -> None:
             answer = post(server.url, TAKE, UID, CID)
             assert answer.status_code in (502, 504)
             assert "127.0.0.1" in answer.json()["detail"]
+
+
+@pytest.mark.process
+def test_a_remote_model_says_that_it_has_no_reasons(tmp_path: Path) -> None:
+    with chat(similarities(1, 1)) as far:
+        flags = ("--config", _config(tmp_path, _remote(far)))
+        with running(*flags, BOSON_API_KEY=KEY, no_proxy="127.0.0.1") as server:
+            server.wait_until_ready()
+            fields = {"uid": UID, "cid": CID, "detail": "full"}
+            audio = {"audio": TAKE.read_bytes()}
+            answer = httpx.post(f"{server.url}/score", data=fields, files=audio)
+            assert answer.status_code == 400
+            assert "gives numbers and no reasons" in answer.json()["detail"]
 
 
 @pytest.mark.process

@@ -15,6 +15,7 @@ from audio_score_server.pipelines.audio import Aligned, Impostor
 from audio_score_server.references.cohort import COHORT, choose_cohort
 from audio_score_server.references.library import Clip, ClipId
 from audio_score_server.references.tensors import as_kept
+from audio_score_server.scoring.detail import Detail
 from audio_score_server.service import ScoreService
 from audio_score_server.settings import ModelSettings, PhonesSettings, Settings, WhisperSettings
 from audio_score_server.stages import Stages
@@ -123,15 +124,19 @@ def _recordings() -> Iterator[bytes]:
             yield path.read_bytes()
 
 
-def _scores(clips: Path, *models: ModelSettings) -> dict[str, list[Score]]:
-    """What each model gives every recording for the first clip, after a start of its own."""
-    settings = Settings(
+def _settings(clips: Path, *models: ModelSettings) -> Settings:
+    return Settings(
         models=models,
         video_clip_dir=clips,
         cache_dir=clips.parent / "cache",
         device="cpu",
         canary_interval_s=0,
     )
+
+
+def _scores(clips: Path, *models: ModelSettings) -> dict[str, list[Score]]:
+    """What each model gives every recording for the first clip, after a start of its own."""
+    settings = _settings(clips, *models)
 
     async def scenario() -> dict[str, list[Score]]:
         service = build_service(settings, Metrics())
@@ -235,3 +240,36 @@ def test_a_reference_rebuilt_at_run_time_scores_as_the_one_that_was_read(clips: 
     read, rebuilt = asyncio.run(scenario())
     for one, other in zip(read, rebuilt, strict=True):
         assert (one.audio, one.text) == pytest.approx((other.audio, other.text), abs=1e-6)
+
+
+def _detail(clips: Path, *models: ModelSettings) -> Detail:
+    """Of a right reading, by the first model."""
+
+    async def scenario() -> Detail:
+        service = build_service(_settings(clips, *models), Metrics())
+        await service.start()
+        sound = next(_recordings())
+        judgement = await service.score(
+            _UID, _CIDS[0], models[0].key, lambda: sound, Stages(), explained=True
+        )
+        await service.close()
+        assert judgement.explanation is not None
+        return judgement.explanation.detail
+
+    return asyncio.run(scenario())
+
+
+def test_a_model_of_words_tells_phones_and_times_where_a_phone_encoder_is_loaded(
+    checkpoint: Path, clips: Path
+) -> None:
+    whisper, phones = _whisper(checkpoint, language="en"), PhonesSettings(key="p", type="phones")
+    alone, together = _detail(clips, whisper), _detail(clips, whisper, phones)
+    expected = [word for word in alone.words if word.status != "added"]
+    assert len(expected) == 9
+    assert not any(word.phones or word.recording for word in alone.words)
+    assert alone.delivery is None
+    timed = [word for word in together.words if word.status != "added"]
+    assert [word.text for word in timed] == [word.text for word in expected]
+    assert all(word.phones and word.reference for word in timed)
+    assert together.delivery is not None
+    assert together.delivery.overall > 0.6
