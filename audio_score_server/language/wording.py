@@ -54,6 +54,7 @@ class Word:
     origin: int
 
 
+@lru_cache(maxsize=1024)
 def wording(text: str, language: str | None) -> tuple[Word, ...]:
     """The words of a text as they are compared.
 

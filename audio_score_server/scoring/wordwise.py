@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -67,11 +69,12 @@ def _credits(expected: Sequence[Word], heard: Sequence[Word]) -> FloatArray:
 
 def _joined(pairs: Sequence[Word], wholes: Sequence[Word]) -> FloatArray:
     """1 where a word and the one before it sound like one of the others, ``[pairs, wholes]``."""
-    sounds = [word.sounds for word in wholes]
+    places = defaultdict(list)
+    for place, word in enumerate(wholes):
+        places[word.sounds].append(place)
     joined = np.zeros((len(pairs), len(wholes)), np.float32)
-    for place in range(1, len(pairs)):
-        both = pairs[place - 1].sounds + pairs[place].sounds
-        joined[place] = [both == each for each in sounds]
+    for place, (first, second) in enumerate(pairwise(pairs), start=1):
+        joined[place, places.get(first.sounds + second.sounds, [])] = 1
     return joined
 
 
