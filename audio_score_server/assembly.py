@@ -163,13 +163,13 @@ def _pipelines(loaded: list[_Loaded], library: Library, around: _Surroundings) -
     ears = _local(hearing.model, hearing.part, around, None) if hearing else None
     chosen = around.settings.chosen_models()
     pipelines: list[Pipeline] = []
-    for model, part in ((each.model, each.part) for each in loaded if each.model in chosen):
-        if isinstance(model, HiggsRemoteSettings):
-            pipelines.append(_remote(model, part, around))
-        elif hearing is not None and model is hearing.model and ears is not None:
+    for each in (each for each in loaded if each.model in chosen):
+        if isinstance(each.model, HiggsRemoteSettings):
+            pipelines.append(_remote(each.model, each.part, around))
+        elif ears is not None and each is hearing:
             pipelines.append(ears)
         else:
-            pipelines.append(_local(model, part, around, ears))
+            pipelines.append(_local(each.model, each.part, around, ears))
     companions = () if ears is None or ears in pipelines else (ears,)
     return Parts(library, tuple(pipelines), companions)
 

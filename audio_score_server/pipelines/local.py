@@ -92,12 +92,10 @@ class Hearing:
     Attributes:
         reference: the clip.
         encoding: the recording.
-        audio: how alike they sound, from 0 to 1.
     """
 
     reference: Reference
     encoding: Encoding
-    audio: float
 
 
 class LocalPipeline:
@@ -208,17 +206,18 @@ class LocalPipeline:
         with self._batcher.admit(bounded=False) as ticket:
             features = await self._in_pool(self._runner.prepare, waveform)
             utterance = Utterance(features, reference.transcript)
-            encoding = (await ticket.submit(utterance, waveform.seconds)).result
-        return await self._in_pool(self._compare, clip, reference, encoding)
+            return Hearing(reference, (await ticket.submit(utterance, waveform.seconds)).result)
+
+    def alike(self, clip: Clip, hearing: Hearing) -> float:
+        """How alike clip and recording sound to this model, from 0 to 1."""
+        return self._measure.score(clip, hearing.reference, hearing.encoding.features)
 
     async def _judge(
         self, clip: Clip, reference: Reference, take: Take, explained: bool
     ) -> Judgement:
-        own = await self._in_pool(self._compare, clip, reference, take.encoding)
+        own = Hearing(reference, take.encoding)
         phones = await self._listen_for_phones(clip, reference, take.waveform, explained)
-        by = phones if phones is not None and self._options.by_phones else own
-        text = await self._in_pool(text_similarity, reference.transcript, take.encoding)
-        score = Score(by.audio, text)
+        score = await self._in_pool(self._score, clip, own, phones)
         if not explained:
             return Judgement(score)
         reasons = await self._in_pool(self._explain, clip, own, phones, take.waveform, score)
@@ -233,8 +232,12 @@ class LocalPipeline:
             return None
         return await self._ears.listen(clip, waveform)
 
-    def _compare(self, clip: Clip, reference: Reference, encoding: Encoding) -> Hearing:
-        return Hearing(reference, encoding, self._measure.score(clip, reference, encoding.features))
+    def _score(self, clip: Clip, own: Hearing, phones: Hearing | None) -> Score:
+        if self._options.by_phones and self._ears is not None and phones is not None:
+            audio = self._ears.alike(clip, phones)
+        else:
+            audio = self.alike(clip, own)
+        return Score(audio, text_similarity(own.reference.transcript, own.encoding))
 
     def _explain(
         self, clip: Clip, own: Hearing, phones: Hearing | None, waveform: Waveform, score: Score

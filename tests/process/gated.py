@@ -53,10 +53,12 @@ class GatedServer(ServerProcess):
 
 
 @contextmanager
-def gated_start(config: str, *flags: str, **variables: str) -> Iterator[GatedServer]:
-    """Such a server as it starts; killed at the end if it still runs."""
+def gated_start(
+    config: str, *flags: str, module: str = __name__, **variables: str
+) -> Iterator[GatedServer]:
+    """Such a server, or another module's, as it starts; killed at the end if it still runs."""
     process = subprocess.Popen(
-        [sys.executable, "-m", __name__, "--config", config, "--port", "0", *flags],
+        [sys.executable, "-m", module, "--config", config, "--port", "0", *flags],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

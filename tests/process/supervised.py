@@ -7,18 +7,16 @@ from __future__ import annotations
 
 import signal
 import socket
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final, Self
 
 from tests.process import gated
-from tests.process.gated import GatedServer
-from tests.process.server import ROOT, clean_environment
+from tests.process.gated import GatedServer, gated_start
+from tests.process.server import ROOT
 
 HELD_S: Final = 2.0
 _PATIENCE_S: Final = 20.0
@@ -73,24 +71,12 @@ class Manager:
                 return
 
 
-@contextmanager
-def supervised(config: str, manager: Manager, limit_s: float) -> Iterator[GatedServer]:
+def supervised(
+    config: str, manager: Manager, limit_s: float
+) -> AbstractContextManager[GatedServer]:
     """A starting server of a manager that wants a sign of life within the limit."""
     variables = {"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": str(round(limit_s * 1e6))}
-    process = subprocess.Popen(
-        [sys.executable, "-m", __name__, "--config", config, "--port", "0"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-        env=clean_environment(variables),
-    )
-    server = GatedServer(process)
-    try:
-        yield server
-    finally:
-        server.kill()
+    return gated_start(config, module=__name__, **variables)
 
 
 def _hold(number: int, frame: FrameType | None) -> None:
