@@ -168,9 +168,14 @@ class LocalPipeline:
     async def _cohort(self, library: Library, concurrency: int) -> list[Impostor]:
         """Those of the cohort that can be heard."""
         clips = choose_cohort([clip for clip in library.clips() if not self.failed(clip)])
-        await self._builder.build_missing(
-            [each for each in clips if each.id.uid == COHORT], concurrency
+        built_in = [each for each in clips if each.id.uid == COHORT]
+        _LOG.info(
+            "%s: lines are told apart by %d clips, %d of them built in.",
+            self.key,
+            len(clips),
+            len(built_in),
         )
+        await self._builder.build_missing(built_in, concurrency)
         cohort = []
         for clip in clips:
             try:
