@@ -10,13 +10,16 @@ from typing import Any, Final
 
 from audio_score_server.errors import ModelLoadError
 
-_CONFIG: Final = "config.json"
+CONFIG: Final = "config.json"
 _GENERATION: Final = "generation_config.json"
 _WEIGHTS: Final = "model.safetensors"
 INDEX: Final = "model.safetensors.index.json"
+CONVERTED: Final = "model.bin"
+"""The weights in CTranslate2's format, which is no pickle."""
 _PICKLES: Final = ("pytorch_model.bin", "pytorch_model.bin.index.json")
-_EXTRACTORS: Final = ("preprocessor_config.json", "processor_config.json")
-_VOCABULARIES: Final = ("tokenizer.json", "vocab.json")
+EXTRACTORS: Final = ("preprocessor_config.json", "processor_config.json")
+_FAST: Final = "tokenizer.json"
+_VOCABULARIES: Final = (_FAST, "vocab.json")
 _TOKENIZER: Final = (
     "tokenizer_config.json",
     "merges.txt",
@@ -36,11 +39,14 @@ class Wanted:
         welcome: names of files that are wanted where they are there.
         tensors: what the names of the wanted tensors start with, "" for every tensor; None where no
             weights are wanted.
+        converted: groups of names, as in ``needed``, of a checkpoint in CTranslate2's format; None
+            where such a one is not of use.
     """
 
     needed: tuple[tuple[str, ...], ...]
     welcome: tuple[str, ...] = ()
     tensors: str | None = None
+    converted: tuple[tuple[str, ...], ...] | None = None
 
     @property
     def small(self) -> tuple[str, ...]:
@@ -48,15 +54,20 @@ class Wanted:
         return (*self.welcome, *(name for group in self.needed for name in group))
 
 
-WHISPER: Final = Wanted(((_CONFIG,), _EXTRACTORS, _VOCABULARIES), (_GENERATION, *_TOKENIZER), "")
-"""A Whisper model with its processor."""
-WHISPER_MODEL: Final = Wanted(((_CONFIG,),), (_GENERATION,), "")
+WHISPER: Final = Wanted(
+    ((CONFIG,), EXTRACTORS, _VOCABULARIES),
+    (_GENERATION, *_TOKENIZER),
+    "",
+    converted=((CONFIG,), (_FAST,)),
+)
+"""A Whisper model with its processor; a converted one may lack the extractor."""
+WHISPER_MODEL: Final = Wanted(((CONFIG,),), (_GENERATION,), "", converted=((CONFIG,),))
 """A Whisper model whose processor is elsewhere."""
-PROCESSOR: Final = Wanted((_EXTRACTORS, _VOCABULARIES), (_CONFIG, *_TOKENIZER))
+PROCESSOR: Final = Wanted((EXTRACTORS, _VOCABULARIES), (CONFIG, *_TOKENIZER))
 """A log-mel extractor and a tokenizer, whose kind the model's configuration may tell."""
-EXTRACTOR: Final = Wanted((_EXTRACTORS,))
+EXTRACTOR: Final = Wanted((EXTRACTORS,))
 """A log-mel extractor."""
-TOWER: Final = Wanted(((_CONFIG,),), tensors="audio_tower.")
+TOWER: Final = Wanted(((CONFIG,),), tensors="audio_tower.")
 """The audio tower of a larger model."""
 
 
@@ -97,11 +108,17 @@ def choose(
         ModelLoadError: the weights have no such tensors, or their index is damaged.
     """
     wanted = checkpoint.wanted
-    for group in wanted.needed:
+    converted = wanted.converted if is_converted(names) else None
+    for group in converted or wanted.needed:
         if not any(name in names for name in group):
             raise Lacking(f"{checkpoint.model_id} has no {' or '.join(group)}")
     small = (name for name in wanted.small if name in names)
     return (*small, *_weights(checkpoint, names, read))
+
+
+def is_converted(names: Collection[str]) -> bool:
+    """Whether a checkpoint of such files is to be read as one of CTranslate2."""
+    return CONVERTED in names and _WEIGHTS not in names and INDEX not in names
 
 
 def _weights(
@@ -116,15 +133,18 @@ def _weights(
     if _WEIGHTS in names:
         if prefix and _says_no_tower(checkpoint, read):
             raise ModelLoadError(
-                f"{checkpoint.model_id} has no audio tower: its {_CONFIG} says skip_audio_tower"
+                f"{checkpoint.model_id} has no audio tower: its {CONFIG} says skip_audio_tower"
             )
         return (_WEIGHTS,)
+    if checkpoint.wanted.converted and CONVERTED in names:
+        return (CONVERTED,)
     if any(name in names for name in _PICKLES):
         raise Lacking(
             f"{checkpoint.model_id} has its weights as a pickle only, which may run any code when "
             f"it is read; name a checkpoint that has {_WEIGHTS}"
         )
-    raise Lacking(f"{checkpoint.model_id} has no {_WEIGHTS} or {INDEX}")
+    others = f", nor CTranslate2's {CONVERTED}" if checkpoint.wanted.converted else ""
+    raise Lacking(f"{checkpoint.model_id} has no {_WEIGHTS} or {INDEX}{others}")
 
 
 def _shards(
@@ -138,7 +158,7 @@ def _shards(
     if not shards:
         why = f"no tensor in its {INDEX} starts with {prefix!r}"
         if prefix and _says_no_tower(checkpoint, read):
-            why += f", and its {_CONFIG} says skip_audio_tower"
+            why += f", and its {CONFIG} says skip_audio_tower"
         raise ModelLoadError(f"{checkpoint.model_id} has no audio tower: {why}")
     for shard in shards:
         if shard not in names:
@@ -147,7 +167,7 @@ def _shards(
 
 
 def _says_no_tower(checkpoint: Checkpoint, read: Callable[[str], Path]) -> bool:
-    return _parsed(checkpoint, read(_CONFIG)).get("skip_audio_tower") is True
+    return _parsed(checkpoint, read(CONFIG)).get("skip_audio_tower") is True
 
 
 def _parsed(checkpoint: Checkpoint, path: Path) -> dict[str, Any]:

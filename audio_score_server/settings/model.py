@@ -92,7 +92,7 @@ class _CheckpointSettings(_LocalSettings):
 
 
 class WhisperSettings(_CheckpointSettings):
-    """A Whisper checkpoint."""
+    """A Whisper checkpoint, of transformers or of CTranslate2 (faster-whisper)."""
 
     type: Literal["whisper"]
     processor_id: str | None = Field(default=None, description="Where its processor is elsewhere.")

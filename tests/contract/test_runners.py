@@ -24,6 +24,7 @@ from audio_score_server.settings import (
 )
 from audio_score_server.writing import words
 from tests.checkpoints import make_higgs_audio, make_whisper
+from tests.converted import convert
 from tests.process.server import ROOT
 
 MODELS: dict[str, Callable[[Path], LocalSettings]] = {
@@ -31,6 +32,7 @@ MODELS: dict[str, Callable[[Path], LocalSettings]] = {
     "phones": lambda _: PhonesSettings(key="phones", type="phones"),
     "whisper": lambda folder: _whisper(folder / "whisper"),
     "whisper-english": lambda folder: _whisper(folder / "english"),
+    "whisper-converted": lambda folder: _whisper(folder / "converted"),
     "higgs_audio": lambda folder: HiggsAudioSettings(
         key="higgs_audio",
         type="higgs_audio",
@@ -61,6 +63,7 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_whisper(folder / "whisper")
     make_whisper(folder / "english", languages=())
     make_whisper(folder / "many-bands", bands=128)
+    convert(make_whisper(folder / "other", seed=1), folder / "converted", "int8")
     make_higgs_audio(folder / "higgs")
     return folder
 

@@ -36,6 +36,12 @@ _WHISPER: Final = {
     "pytorch_model.bin": b"a pickle",
     "README.md": b"about",
 }
+_CONVERTED: Final = {
+    "config.json": b'{"suppress_ids": []}',
+    "tokenizer.json": _SMALL["tokenizer.json"],
+    "vocabulary.json": b"[]",
+    "model.bin": _NOISE.randbytes(100_000),
+}
 _PLACES: Final = {
     "audio_tower.conv1.weight": "model-00002-of-00003.safetensors",
     "audio_tower.layers.0.weight": "model-00003-of-00003.safetensors",
@@ -128,6 +134,19 @@ def test_what_is_wanted_is_fetched_once_and_found_without_a_hub(downloads: Downl
     assert downloads.hub.requests == []
     offline = downloads.run(_WHISPER_MODEL, HF_HUB_OFFLINE="1")
     assert offline.returncode == 0
+
+
+def test_a_checkpoint_of_ctranslate2_is_fetched_checked_and_found(downloads: Downloads) -> None:
+    downloads.hub.add("owner/faster", _CONVERTED)
+    model = {**_WHISPER_MODEL, "model_id": "owner/faster"}
+    assert downloads.run(model).returncode == 0
+    assert downloads.hub.fetched() == ["config.json", "tokenizer.json", "model.bin"]
+    downloads.hub.forget()
+    downloads.file("model.bin").resolve().write_bytes(b"wrong")
+    assert "model.bin repaired." in downloads.run(model).stdout
+    assert downloads.hub.fetched() == ["model.bin"]
+    assert downloads.file("model.bin").read_bytes() == _CONVERTED["model.bin"]
+    assert downloads.run(model, HF_HUB_OFFLINE="1").returncode == 0
 
 
 def test_of_a_larger_model_only_the_shards_with_the_tower_are_fetched(downloads: Downloads) -> None:
@@ -254,7 +273,7 @@ def _add_refused(hub: FakeHub) -> dict[str, str]:
         "owner/gated": "owner/gated is gated: accept its terms",
         "owner/private": "the hub does not accept the token in HF_TOKEN",
         "owner/pickled": "owner/pickled has its weights as a pickle only",
-        "owner/silent": "owner/silent has no model.safetensors or model.safetensors.index.json",
+        "owner/silent": "or model.safetensors.index.json, nor CTranslate2's model.bin",
         "owner/toneless": "has no preprocessor_config.json or processor_config.json",
         "owner/vast": "owner/vast needs 1000000000.0 GB in",
         "owner/short": "a file of owner/short came with too few or too many bytes",

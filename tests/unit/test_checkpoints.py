@@ -44,6 +44,7 @@ from audio_score_server.settings import (
 _CONFIG: Final = "config.json"
 _WEIGHTS: Final = "model.safetensors"
 _INDEX: Final = "model.safetensors.index.json"
+_CONVERTED: Final = "model.bin"
 _EXTRACTOR: Final = "preprocessor_config.json"
 _COMMIT: Final = "0123456789abcdef0123456789abcdef01234567"
 
@@ -97,6 +98,24 @@ def test_what_must_be_there_comes_after_what_need_not_and_weights_last(tmp_path:
     names = (_CONFIG, _EXTRACTOR, "vocab.json", "added_tokens.json", _WEIGHTS)
     chosen = _chosen(_folder(tmp_path, *names), WHISPER)
     assert chosen == ("added_tokens.json", _CONFIG, _EXTRACTOR, "vocab.json", _WEIGHTS)
+
+
+def test_weights_in_ctranslate2s_format_go_last_and_may_lack_the_extractor(tmp_path: Path) -> None:
+    names = (_CONFIG, "tokenizer.json", "vocabulary.json", _CONVERTED, "pytorch_model.bin")
+    folder = _folder(tmp_path, *names)
+    assert _chosen(folder, WHISPER) == (_CONFIG, "tokenizer.json", _CONVERTED)
+    assert _chosen(folder, WHISPER_MODEL) == (_CONFIG, _CONVERTED)
+    _folder(folder, _EXTRACTOR)
+    assert _chosen(folder, WHISPER) == (_CONFIG, _EXTRACTOR, "tokenizer.json", _CONVERTED)
+    assert _chosen(folder, PROCESSOR) == (_CONFIG, _EXTRACTOR, "tokenizer.json")
+    with pytest.raises(Lacking, match="as a pickle only"):
+        _chosen(folder, TOWER)
+    _folder(folder, _WEIGHTS)
+    assert _CONVERTED not in _chosen(folder, WHISPER)
+    (folder / _WEIGHTS).unlink()
+    (folder / "tokenizer.json").unlink()
+    with pytest.raises(Lacking, match=r"has no tokenizer\.json$"):
+        _chosen(folder, WHISPER)
 
 
 def test_an_index_that_names_files_elsewhere_is_refused(tmp_path: Path) -> None:

@@ -14,9 +14,12 @@ import torch
 from transformers import AutoTokenizer, WhisperFeatureExtractor, WhisperForConditionalGeneration
 from transformers.utils import logging
 
+from audio_score_server.checkpoints.cache import names_in
+from audio_score_server.checkpoints.wanted import EXTRACTORS, is_converted
 from audio_score_server.domain import FloatArray, Placement
 from audio_score_server.errors import ModelLoadError
 from audio_score_server.runners.device import place
+from audio_score_server.runners.whisper.converted import read_converted
 from audio_score_server.runners.whisper.decoder import TextDecoder
 from audio_score_server.runners.whisper.encoder import AudioEncoder
 from audio_score_server.runners.whisper.frontend import LogMel
@@ -93,9 +96,9 @@ def load_whisper(
     # The server tells about its models itself.
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    filters = mel_filters(processor)
     tokenizer = AutoTokenizer.from_pretrained(processor, local_files_only=True)
-    model = _load_model(folder, dtype)
+    model = _load_model(folder, tokenizer, dtype)
+    filters = mel_filters(processor, model.config.num_mel_bins)
     if filters.shape[1] != model.config.num_mel_bins:
         raise ModelLoadError(
             f"the model takes {model.config.num_mel_bins} mel bands, its processor makes "
@@ -120,15 +123,23 @@ def load_whisper(
         )
 
 
-def _load_model(folder: Path, dtype: torch.dtype) -> Any:
+def _load_model(folder: Path, tokenizer: Any, dtype: torch.dtype) -> Any:
     whisper: Any = WhisperForConditionalGeneration
+    source: Any = folder
+    given: dict[str, Any] = {}
+    converted = read_converted(folder, tokenizer) if is_converted(names_in(folder)) else None
+    if converted is not None:
+        source, given = None, {"config": converted.config, "state_dict": converted.weights}
     model, report = whisper.from_pretrained(
-        folder,
+        source,
+        **given,
         dtype=dtype,
         local_files_only=True,
         output_loading_info=True,
         ignore_mismatched_sizes=True,
     )
+    if converted is not None:
+        model.generation_config = converted.generation
     # These would be drawn at random.
     unfit = {*report["missing_keys"], *(name for name, *_ in report["mismatched_keys"])}
     if unfit:
@@ -139,9 +150,18 @@ def _load_model(folder: Path, dtype: torch.dtype) -> Any:
     return model
 
 
-def mel_filters(folder: Path) -> FloatArray:
-    """The mel filters ``[201, bands]`` of the feature extractor in a folder."""
-    extractor = WhisperFeatureExtractor.from_pretrained(folder, local_files_only=True)
+def mel_filters(folder: Path, bands: int | None = None) -> FloatArray:
+    """The mel filters ``[201, bands]`` of the feature extractor in a folder.
+
+    Checkpoints that were converted for CTranslate2 may come without one: it is Whisper's own then,
+    with as many bands as are given.
+    """
+    whisper: Any = WhisperFeatureExtractor
+    names = names_in(folder)
+    if bands is not None and is_converted(names) and names.isdisjoint(EXTRACTORS):
+        extractor = whisper(feature_size=bands)
+    else:
+        extractor = whisper.from_pretrained(folder, local_files_only=True)
     return np.asarray(extractor.mel_filters, np.float32)
 
 
