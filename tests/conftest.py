@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
 
 from tests.process.server import ServerProcess, running
+
+# Taken away: servers that tests start would refuse what is no setting of theirs.
+_MODELS: Final = os.environ.pop("AUDIO_SCORE_TEST_MODELS", None)
 
 
 @pytest.fixture(scope="session")
@@ -18,6 +23,33 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     with running(AUDIO_SCORE_CACHE_DIR=str(cache), **limits) as server:
         server.wait_until_ready()
         yield server
+
+
+@pytest.fixture(scope="session")
+def whisper_base() -> Path:
+    """A trained Whisper of many languages, in CTranslate2's format."""
+    return _trained("whisper-base")
+
+
+@pytest.fixture(scope="session")
+def whisper_tiny_en() -> Path:
+    """A trained Whisper for English alone, in CTranslate2's format."""
+    return _trained("whisper-tiny.en")
+
+
+@pytest.fixture(scope="session")
+def kokoro() -> Path:
+    """A voice for any line: ``model.onnx``, ``voices.npz`` and ``vocab.json``."""
+    return _trained("kokoro")
+
+
+def _trained(name: str) -> Path:
+    """The folder of a model that ``scripts/fetch_test_models`` has fetched."""
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = Path(_MODELS or Path(cache) / "audio-score-server" / "test-models") / name
+    if not (folder / "fetched").is_file():
+        pytest.skip(f"{folder} is not there; scripts/fetch_test_models fetches it")
+    return folder
 
 
 @pytest.fixture
