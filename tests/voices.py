@@ -48,7 +48,7 @@ class Line:
 
 ENGLISH: Final = (
     Line("The window in the attic has been open all week."),
-    Line("Run back to the station and tell the captain everything!"),
+    Line("Run to the harbor and tell the captain what you saw!"),
     Line("I promised my sister that we would visit the lighthouse."),
     Line("Who could have painted such a beautiful horse on the wall?"),
     Line("Careful, this bridge is older than your grandfather."),
@@ -73,11 +73,8 @@ JAPANESE: Final = (
         "母は 台所で 夕ご飯を 作っています。", "ははわ だいどころで ゆーごはんを つくっています。"
     ),
 )
-ENGLISH_VOICES: Final = (
-    Voice({"jm_kumo": 1.0}),
-    Voice({"jf_gongitsune": 0.65, "jf_alpha": 0.35}),
-)
-"""A man's and a woman's."""
+ENGLISH_VOICES: Final = (Voice({"jm_kumo": 1.0}), Voice({"jf_tebukuro": 1.0}))
+"""A man's and a woman's, both of which whisper-base understands."""
 JAPANESE_VOICES: Final = (Voice({"jm_kumo": 1.0}), Voice({"jf_alpha": 1.0}))
 
 
