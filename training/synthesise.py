@@ -24,7 +24,7 @@ from audio_score_server.language.lexicon import pronounce
 from training.sentences import sentences
 
 FLITE_VOICES: Final = ("rms", "awb", "kal16")
-"""flite's slt is left out: the demo clips and the evaluation need a voice never heard."""
+"""flite's slt is left out: the evaluation needs a voice never heard."""
 ESPEAK_VARIANTS: Final = (
     *("m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "f1", "f2", "f3", "f4", "f5"),
     *("klatt", "klatt2", "klatt4", "steph", "linda", "belinda", "michael", "rob", "max", "Andy"),

@@ -38,12 +38,12 @@ def _logs_as_before() -> Iterator[None]:
 def demo_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo recordings of one video, labelled by their names, and an opinion on each."""
     folder = tmp_path_factory.mktemp("demo set")
-    worth = {"right": 9, "other": 8, "other2": 8, "half": 5, "wrong": 1}
+    worth = {"right": 9, "half": 5, "wrong": 1}
     lines = ["file,clip,label,human_total,robot_score"]
     for path in sorted((ROOT / "audio_clip").glob("RiverTales-*")):
         uid, cid, kind = path.stem.split("_")
-        label = "right" if kind.startswith("other") else kind
-        lines.append(f"{path},{uid}_{cid}.mov,{label},{worth[kind]},{len(lines) % 3}")
+        label = kind if kind in worth else "right"
+        lines.append(f"{path},{uid}_{cid}.mov,{label},{worth.get(kind, 8)},{len(lines) % 3}")
     (folder / "manifest.csv").write_text("\n".join(lines))
     return folder
 
@@ -75,10 +75,10 @@ def test_the_demo_is_judged(
     assert set(told.split()) >= COMPONENTS
 
     judgement = _model(output)
-    assert (judgement["recordings"], judgement["left_out"]) == (13, {})
+    assert (judgement["recordings"], judgement["left_out"]) == (15, {})
     trials = _trials(output)
-    # Seven right readings, each against two more clips; three halves and three wrong lines.
-    assert len(trials) == judgement["trials"] == 7 * 3 + 3 + 3
+    # Nine right readings, each against two more clips; three halves and three wrong lines.
+    assert len(trials) == judgement["trials"] == 9 * 3 + 3 + 3
     for name in COMPONENTS:
         component = judgement["components"][name]
         assert component["discrimination"]["auc"]["value"] > 0.9
@@ -87,7 +87,7 @@ def test_the_demo_is_judged(
         )
         assert right > max(half, wrong)
         assert component["correlations"]["human_total"]["spearman"]["value"] > 0.5
-    assert judgement["others"]["robot_score"]["human_total"]["count"] == 13
+    assert judgement["others"]["robot_score"]["human_total"]["count"] == 15
     for picture in ("distributions", "errors", "reliability", "measures"):
         content = (output / f"phones-{picture}.png").read_bytes()
         assert content.startswith(b"\x89PNG")

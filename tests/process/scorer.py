@@ -19,7 +19,7 @@ from tests.process.server import ROOT
 
 RECORDINGS: Final = ROOT / "audio_clip"
 CLIPS: Final = scan(ROOT / "video_clip").clips()
-RIGHT: Final = ("right", "other", "other2")
+RIGHT: Final = ("right", "other", "other2", "child", "slow")
 """Kinds of recordings in which somebody says the whole line."""
 
 

@@ -177,7 +177,7 @@ def test_company_in_a_batch_changes_nothing(scorer: Scorer) -> None:
     sounds = [path.read_bytes() for path in recordings_of(clip, "*")]
     sounds += [recordings_of(other, "right")[0].read_bytes() for other in CLIPS[1:4]]
     together = scorer.scores(clip, sounds)
-    assert len(sounds) == 8
+    assert len(sounds) == 10
     for sound, score in zip(sounds, together, strict=True):
         alone = scorer.score(clip, sound)
         assert (score.audio, score.text) == pytest.approx((alone.audio, alone.text), abs=1e-6)

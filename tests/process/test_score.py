@@ -40,7 +40,7 @@ def test_right_line_beats_half_line_beats_wrong_line_and_silence(
 ) -> None:
     right = [
         _score(demo, clip, recording)["sim_score"]
-        for kind in ("right", "other")
+        for kind in ("right", "other", "child", "slow")
         for recording in _recordings(clip, kind)
     ]
     (half,) = (

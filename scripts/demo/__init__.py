@@ -1,0 +1,1 @@
+"""The demo data: its lines, who speaks them, and the pictures drawn to them."""

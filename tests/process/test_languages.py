@@ -1,0 +1,110 @@
+"""The whole path without English: Japanese clips and recordings, and a trained Whisper."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from audio_score_server.assembly import build_service
+from audio_score_server.domain import Reference, Score
+from audio_score_server.pipelines.protocol import Judgement
+from audio_score_server.references.entry import MANIFEST, Manifest
+from audio_score_server.references.library import scan
+from audio_score_server.references.store import ReferenceStore
+from audio_score_server.service import ScoreService
+from audio_score_server.settings import Settings, WhisperSettings
+from audio_score_server.stages import Stages
+from audio_score_server.telemetry.metrics import Metrics
+from audio_score_server.writing import unspaced
+from tests.voices import JAPANESE, JAPANESE_VOICES, Line, another, spoken
+
+_UID, _KEY = "film", "w"
+_MEMORY = 2**20
+
+pytestmark = [pytest.mark.trained, pytest.mark.process]
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What the clips were found to be, and what recordings of them were given."""
+
+    references: list[Reference]
+    right: list[Judgement]
+    wrong: list[Judgement]
+
+
+@pytest.fixture(scope="module")
+def heard(whisper_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Heard:
+    """Each line's clip by one voice, and that line and another by the other voice."""
+    folder = tmp_path_factory.mktemp("japanese")
+    settings = Settings(
+        models=(WhisperSettings(key=_KEY, type="whisper", model_id=str(whisper_base)),),
+        video_clip_dir=_library(folder / "clips"),
+        cache_dir=folder / "cache",
+        device="cpu",
+        canary_interval_s=0,
+    )
+    right, wrong = asyncio.run(_judge_all(settings))
+    return Heard(_references(settings), right, wrong)
+
+
+def _library(folder: Path) -> Path:
+    """Every line by the first voice, its usual spelling beside it."""
+    folder.mkdir()
+    for number, line in enumerate(JAPANESE):
+        path = folder / f"{_UID}_{number}.flac"
+        shutil.copy(spoken(line, JAPANESE_VOICES[0]), path)
+        path.with_suffix(".txt").write_text(line.written, encoding="utf-8")
+    return folder
+
+
+async def _judge_all(settings: Settings) -> tuple[list[Judgement], list[Judgement]]:
+    service = build_service(settings, Metrics())
+    await service.start()
+    right = [await _judge(service, number, line) for number, line in enumerate(JAPANESE)]
+    wrong = [await _judge(service, number, another(line)) for number, line in enumerate(JAPANESE)]
+    await service.close()
+    return right, wrong
+
+
+async def _judge(service: ScoreService, number: int, line: Line) -> Judgement:
+    """A line by the second voice, as a recording of a clip."""
+    sound = spoken(line, JAPANESE_VOICES[1]).read_bytes()
+    return await service.score(_UID, str(number), None, lambda: sound, Stages(), explained=True)
+
+
+def _references(settings: Settings) -> list[Reference]:
+    """As the service cached them."""
+    cache = settings.cache_dir / _KEY
+    manifest = Manifest.model_validate_json(next(cache.glob(f"*/*/{MANIFEST}")).read_bytes())
+    store = ReferenceStore(cache, (manifest.runner, manifest.settings), _MEMORY)
+    return [store.read(clip) for clip in scan(settings.video_clip_dir).clips()]
+
+
+def test_the_language_is_found_out(heard: Heard) -> None:
+    assert [each.transcript.language for each in heard.references] == ["ja"] * len(JAPANESE)
+
+
+def test_words_are_characters(heard: Heard) -> None:
+    for line, judgement in zip(JAPANESE, heard.right, strict=True):
+        assert judgement.explanation is not None
+        words = [word for word in judgement.explanation.detail.words if word.status != "added"]
+        assert "".join(word.text for word in words) == "".join(filter(unspaced, line.written))
+
+
+@pytest.mark.parametrize(
+    "component",
+    [lambda score: score.audio, lambda score: score.text, lambda score: score.total],
+    ids=["audio", "text", "sim"],
+)
+def test_every_right_line_is_above_every_other(
+    heard: Heard, component: Callable[[Score], float]
+) -> None:
+    right = [component(judgement.score) for judgement in heard.right]
+    wrong = [component(judgement.score) for judgement in heard.wrong]
+    assert min(right) > max(wrong), (right, wrong)
