@@ -7,6 +7,7 @@ import hashlib
 import logging
 import os
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -226,7 +227,13 @@ def _batcher(
     limits = BatchLimits(
         settings.max_batch_size, settings.max_batch_wait_ms / 1000, settings.max_batch_seconds
     )
-    batcher = Batcher(key, within_memory(runner.run), limits, settings.max_queue)
+
+    def run(utterances: Sequence[Utterance[Any]]) -> list[Encoding]:
+        encodings = runner.run(utterances)
+        metrics.observe_repeated(key, sum(encoding.repeated for encoding in encodings))
+        return encodings
+
+    batcher = Batcher(key, within_memory(run), limits, settings.max_queue)
     batcher.is_fatal = is_fatal
     batcher.on_batch = lambda batch: metrics.observe_batch(
         key, batch.size, batch.audio_s, batch.device_s

@@ -132,12 +132,15 @@ class Encoding:
             model cannot tell.
         alignment: where the expected phones are (where nothing was expected, those heard); None
             from models that hear no phones, and where there are none.
+        repeated: parts of the recording that were heard a second time, since what was written of
+            them was hard to believe.
     """
 
     features: EncoderFeatures
     transcript: Transcript
     evidence: FloatArray | None
     alignment: Alignment | None = None
+    repeated: int = 0
 
 
 @dataclass(frozen=True, slots=True)

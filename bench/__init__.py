@@ -8,6 +8,7 @@
     python -m bench.serving     servers that batch, against others, and the floor
     python -m bench.soak        minutes of overload, and what it leaves
     python -m bench.runners     Whisper and Higgs-Audio against others, and the floor
+    python -m bench.windows     encoder windows of any length against those of 30 s
 
 Each prints small tables on standard output and its progress on standard error, and tells its
 options with ``--help``. Servers are real processes on free ports of the loopback address, with

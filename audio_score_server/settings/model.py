@@ -77,10 +77,11 @@ class _CheckpointSettings(_LocalSettings):
         description="Of weights and passes. `auto`: float16 on CUDA; on a processor bfloat16 where "
         "it has that in hardware, else float32.",
     )
-    encoder_window_s: Annotated[float, Field(ge=1, le=30)] = Field(
-        default=30.0,
-        description="Longest sound that one encoder pass hears. Whisper was trained on 30 s; "
-        "shorter windows are faster and may repeat or invent words.",
+    encoder_window_s: Literal["auto"] | Annotated[float, Field(ge=1, le=30)] = Field(
+        default="auto",
+        description="How much one encoder pass hears. `auto`: the sound and three seconds of "
+        "silence, in few steps; what then looks made up is heard again in 30 s. A number: always "
+        "so many seconds; Whisper was trained on 30, and shorter ones may make it invent words.",
     )
     language: Annotated[str, Field(pattern=r"^[a-z]{2,3}$")] | None = Field(
         default=None,

@@ -82,6 +82,10 @@ class Metrics:
         self._device_seconds = self._counter(
             "audio_score_device_seconds", "Time that the device was at work."
         )
+        self._repeated = self._counter(
+            "audio_score_transcripts_repeated",
+            "Parts of recordings that were heard again, since their transcripts looked made up.",
+        )
         self._real_time_factor = Gauge(
             "audio_score_real_time_factor",
             "Time that the device took for each second of sound, in the last batch.",
@@ -119,10 +123,15 @@ class Metrics:
         self._device_seconds.labels(model).inc(device_s)
         self._real_time_factor.labels(model).set(device_s / max(audio_s, 1e-6))
 
+    def observe_repeated(self, model: str, count: int) -> None:
+        """So many parts of a batch's recordings were heard again."""
+        self._repeated.labels(model).inc(count)
+
     def announce(self, model: str) -> None:
         """Show a model's metrics before anything has happened to it."""
         self._requests.labels(model, "ok")
         self._batch_size.labels(model)
+        self._repeated.labels(model)
         for stage in STAGES:
             self._stage_seconds.labels(model, stage)
 

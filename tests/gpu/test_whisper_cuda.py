@@ -80,9 +80,9 @@ def test_captured_passes_say_what_eager_ones_say(tmp_path: Path) -> None:
     model: Any = WhisperForConditionalGeneration.from_pretrained(make_whisper(tmp_path))
     model.to("cuda")
     with torch.inference_mode():
-        decoder = TextDecoder(model.model.decoder, [3, 7, STOP + 1], [5, STOP])
+        decoder = TextDecoder(model.model.decoder, [3, 7, STOP + 1], [5, STOP], STOP + 7)
         eager = EagerPasses(decoder)
-        captured = ReplayedPasses(decoder, ROWS, POSITIONS, len(PROMPT))
+        captured = ReplayedPasses(decoder, ROWS, [POSITIONS], len(PROMPT))
     for seed in range(24):
         rows = 1 + seed % ROWS
         plain = _read(eager, [[] for _ in range(rows)], seed)

@@ -60,6 +60,15 @@ def test_a_batch_is_counted() -> None:
     assert _value(metrics, "audio_score_real_time_factor", model="phones") == 0.025
 
 
+def test_what_is_heard_again_is_counted() -> None:
+    metrics = Metrics()
+    metrics.announce("whisper")
+    assert _value(metrics, "audio_score_transcripts_repeated_total", model="whisper") == 0
+    metrics.observe_repeated("whisper", 2)
+    metrics.observe_repeated("whisper", 0)
+    assert _value(metrics, "audio_score_transcripts_repeated_total", model="whisper") == 2
+
+
 def test_a_batch_without_sound_is_no_division_by_nothing() -> None:
     metrics = Metrics()
     metrics.observe_batch("remote", 1, 0.0, 0.1)

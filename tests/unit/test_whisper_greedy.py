@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from audio_score_server.domain import FloatArray, IntArray
 from audio_score_server.runners.whisper.decoder import Session
-from audio_score_server.runners.whisper.greedy import Limits, decode
+from audio_score_server.runners.whisper.greedy import Chosen, Limits, decode
 
 STOP: Final = 0
 PROMPT: Final = (7, 8)
@@ -26,6 +26,10 @@ def _next(script: int, transcript: tuple[int, ...]) -> int:
 
 def _likelihood(script: int, transcript: tuple[int, ...], following: int) -> float:
     return -(hash((script, transcript, following)) % 1_000) / 100
+
+
+def _silence(script: int) -> float:
+    return (script % 8) / 8
 
 
 def _plainly(script: int, most: int) -> list[int]:
@@ -52,12 +56,13 @@ class _Scripted:
 
     def __call__(
         self, session: Session, tokens: list[list[int]], starts: list[int], skipped: int
-    ) -> tuple[IntArray, FloatArray]:
+    ) -> Chosen:
         """Choices and likelihoods; padding overwrites what comes later, as it does in earnest."""
         self.count += 1
         columns = max(map(len, tokens))
         chosen = np.full((len(tokens), columns - skipped), PADDING)
         likelihoods = np.full(chosen.shape, np.nan, np.float32)
+        sure = np.full(chosen.shape, np.nan, np.float32)
         for row, (own, start) in enumerate(zip(tokens, starts, strict=True)):
             memory = session.keys[0, row, :, 0, 0]
             memory[start : start + columns] = PADDING
@@ -65,12 +70,15 @@ class _Scripted:
             script = int(session.audio[row, 0, 0])
             for column in range(skipped, len(own)):
                 transcript = tuple(memory[: start + column + 1].tolist())
-                chosen[row, column - skipped] = _next(script, transcript)
+                choice = _next(script, transcript)
+                chosen[row, column - skipped] = choice
+                sure[row, column - skipped] = _likelihood(script, transcript, choice)
                 if column + 1 < len(own):
                     likelihoods[row, column - skipped] = _likelihood(
                         script, transcript, own[column + 1]
                     )
-        return chosen, likelihoods
+        silence = np.array([_silence(int(script)) for script in session.audio[: len(tokens), 0, 0]])
+        return Chosen(chosen, likelihoods, sure, silence * (skipped > 0))
 
 
 _SCRIPTS = st.integers(0, 10**6)
@@ -108,6 +116,13 @@ def test_any_draft_gives_what_plain_greedy_decoding_gives(
             for place, token in enumerate(draft)
         ]
         np.testing.assert_allclose(reading.likelihoods, expected, rtol=1e-6)
+        ended = [*plain, STOP][:most]
+        own = [
+            _likelihood(script, (*PROMPT, *plain[:place]), token)
+            for place, token in enumerate(ended)
+        ]
+        assert reading.mean == pytest.approx(np.mean(own), rel=1e-5)
+        assert reading.silence == _silence(script)
     assert passes.count == max(reading.passes for reading in readings)
 
 

@@ -13,7 +13,11 @@ import torch
 from transformers import WhisperFeatureExtractor, WhisperForConditionalGeneration
 
 from audio_score_server.domain import Waveform
-from audio_score_server.runners.whisper.checkpoint import WhisperCheckpoint, load_whisper
+from audio_score_server.runners.whisper.checkpoint import (
+    WhisperCheckpoint,
+    decoder_of,
+    load_whisper,
+)
 from audio_score_server.runners.whisper.decoder import TextDecoder
 from audio_score_server.runners.whisper.greedy import Limits, Reading, decode
 from audio_score_server.runners.whisper.hearing import Heard
@@ -128,9 +132,7 @@ def ours(folder: Path, theirs: Theirs, waveforms: list[Waveform]) -> Ours:
     checkpoint = load_whisper(folder, folder, torch.device("cpu"), torch.float32, 8)
     vocabulary = checkpoint.scribe.vocabulary
     with torch.inference_mode():
-        decoder = TextDecoder(
-            theirs.model.model.decoder, vocabulary.unsaid, vocabulary.unsaid_first
-        )
+        decoder = decoder_of(theirs.model.model.decoder, vocabulary)
     return Ours(checkpoint, decoder, _hear(checkpoint, waveforms))
 
 

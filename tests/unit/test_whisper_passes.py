@@ -11,7 +11,7 @@ import torch
 from transformers import WhisperForConditionalGeneration
 
 from audio_score_server.runners.whisper import passes as passes_module
-from audio_score_server.runners.whisper.decoder import Session, TextDecoder
+from audio_score_server.runners.whisper.decoder import Choices, Session, TextDecoder
 from audio_score_server.runners.whisper.greedy import Limits, Reading, decode
 from audio_score_server.runners.whisper.passes import EagerPasses, ReplayedPasses
 from tests.checkpoints import make_whisper
@@ -27,14 +27,11 @@ class _Uncaptured:
     replayed: list[tuple[int, int, int]]
 
     def __init__(
-        self, decoder: TextDecoder, session: Session, rows: int, columns: int, skipped: int
+        self, decoder: TextDecoder, session: Session, shape: tuple[int, int, int], pool: object
     ) -> None:
-        self._decoder, self._session = decoder, session
-        self._shape = (rows, columns, skipped)
+        self._decoder, self._session, self._shape = decoder, session, shape
 
-    def replay(
-        self, tokens: torch.Tensor, starts: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def replay(self, tokens: torch.Tensor, starts: torch.Tensor) -> Choices:
         rows, columns, skipped = self._shape
         assert tokens.shape == (rows, columns)
         assert starts.shape == (rows,)
@@ -60,17 +57,21 @@ def decoder(tmp_path_factory: pytest.TempPathFactory) -> TextDecoder:
     folder: Path = make_whisper(tmp_path_factory.mktemp("whisper"))
     model: Any = WhisperForConditionalGeneration.from_pretrained(folder)
     with torch.inference_mode():
-        return TextDecoder(model.model.decoder, [3, 7, STOP + 1], [5, STOP])
+        return TextDecoder(model.model.decoder, [3, 7, STOP + 1], [5, STOP], STOP + 7)
 
 
 @torch.inference_mode()
 def _read(
-    passes: EagerPasses | ReplayedPasses, drafts: list[list[int]], seed: int, most: int = 60
+    passes: EagerPasses | ReplayedPasses,
+    drafts: list[list[int]],
+    seed: int,
+    most: int = 60,
+    positions: int = POSITIONS,
 ) -> list[Reading]:
     capacity = most + 2 * len(PROMPT) + max(map(len, drafts))
-    session = passes.session(len(drafts), POSITIONS, capacity)
+    session = passes.session(len(drafts), positions, capacity)
     sound = torch.randn(
-        len(drafts), POSITIONS, WIDTH, generator=torch.Generator().manual_seed(seed)
+        len(drafts), positions, WIDTH, generator=torch.Generator().manual_seed(seed)
     )
     session.audio[: len(drafts)] = sound
     return decode(passes, session, [PROMPT] * len(drafts), drafts, Limits(STOP, most))
@@ -81,7 +82,7 @@ def test_replayed_passes_say_what_eager_ones_say(
 ) -> None:
     chance = np.random.default_rng(0)
     eager = EagerPasses(decoder)
-    captured = ReplayedPasses(decoder, ROWS, POSITIONS, len(PROMPT))
+    captured = ReplayedPasses(decoder, ROWS, [POSITIONS], len(PROMPT))
     for seed in range(24):
         rows = 1 + seed % ROWS
         plain = _read(eager, [[] for _ in range(rows)], seed)
@@ -100,25 +101,44 @@ def test_replayed_passes_say_what_eager_ones_say(
     assert {columns for _, columns, skipped in replayed if not skipped} == {1, 5, 17}
 
 
+def test_windows_of_several_lengths_are_replayed_in_one_memory(
+    decoder: TextDecoder, replayed: list[tuple[int, int, int]]
+) -> None:
+    eager = EagerPasses(decoder)
+    captured = ReplayedPasses(decoder, 2, [8, 13, POSITIONS], len(PROMPT))
+    sessions = [captured.session(2, length, 80) for length in (8, 13, POSITIONS)]
+    assert len({session.audio.data_ptr() for session in sessions}) == 1
+    assert len({session.keys.data_ptr() for session in sessions}) == 1
+    for seed, positions in enumerate((POSITIONS, 8, 13, 8, POSITIONS)):
+        (mine, _), (theirs, _) = (
+            _read(passes, [[9, 11], []], seed, positions=positions) for passes in (captured, eager)
+        )
+        assert mine.tokens == theirs.tokens
+        assert mine.mean == pytest.approx(theirs.mean, abs=1e-4)
+        assert mine.silence == pytest.approx(theirs.silence, abs=1e-5)
+    assert replayed
+
+
 @torch.inference_mode()
 def test_what_fits_no_capture_goes_at_once(
     decoder: TextDecoder, replayed: list[tuple[int, int, int]]
 ) -> None:
-    captured = ReplayedPasses(decoder, ROWS, POSITIONS, len(PROMPT))
+    captured = ReplayedPasses(decoder, ROWS, [POSITIONS], len(PROMPT))
     session = captured.session(2, POSITIONS, 80)
     session.audio.normal_(generator=torch.Generator().manual_seed(0))
     wide = [PROMPT + [9] * 70, PROMPT]
-    chosen, likelihoods = captured(session, wide, [0, 0], len(PROMPT) - 1)
+    chosen = captured(session, wide, [0, 0], len(PROMPT) - 1)
     expected = EagerPasses(decoder)(session, wide, [0, 0], len(PROMPT) - 1)
     assert replayed == []
-    np.testing.assert_array_equal(chosen, expected[0])
-    np.testing.assert_allclose(likelihoods, expected[1], atol=1e-5)
+    np.testing.assert_array_equal(chosen.tokens, expected.tokens)
+    np.testing.assert_allclose(chosen.followed, expected.followed, atol=1e-5)
+    np.testing.assert_allclose(chosen.silence, expected.silence, atol=1e-5)
 
 
 def test_memory_that_does_not_fit_is_made_anew(
     decoder: TextDecoder, replayed: list[tuple[int, int, int]]
 ) -> None:
-    captured = ReplayedPasses(decoder, ROWS, POSITIONS, len(PROMPT))
+    captured = ReplayedPasses(decoder, ROWS, [POSITIONS], len(PROMPT))
     own = captured.session(1, POSITIONS, 80)
     assert captured.session(ROWS, POSITIONS, LONGEST) is own
     for rows, positions, capacity in (
@@ -138,7 +158,7 @@ def test_memory_that_does_not_fit_is_made_anew(
 def test_what_remembers_something_else_is_not_replayed(
     decoder: TextDecoder, replayed: list[tuple[int, int, int]]
 ) -> None:
-    captured = ReplayedPasses(decoder, ROWS, POSITIONS, len(PROMPT))
+    captured = ReplayedPasses(decoder, ROWS, [POSITIONS], len(PROMPT))
     session = captured.session(1, POSITIONS - 1, 80)
     captured(session, [PROMPT], [0], len(PROMPT) - 1)
     captured(session, [[9]], [len(PROMPT)], 0)
@@ -149,7 +169,7 @@ def test_what_remembers_something_else_is_not_replayed(
 def test_every_number_of_rows_has_a_capture(
     decoder: TextDecoder, replayed: list[tuple[int, int, int]], most_rows: int
 ) -> None:
-    captured = ReplayedPasses(decoder, most_rows, POSITIONS, len(PROMPT))
+    captured = ReplayedPasses(decoder, most_rows, [POSITIONS], len(PROMPT))
     for rows in range(1, most_rows + 1):
         replayed.clear()
         _read(captured, [[]] * rows, rows, most=1)

@@ -303,7 +303,7 @@ def test_a_right_text_costs_one_pass_for_each_part(made: Path, waveforms: list[W
     checkpoint = load_whisper(made / "whisper", made / "whisper", CPU, torch.float32, 8)
     ear = checkpoint.ear(WINDOW_S)
     recordings = [ear.prepare(waveform) for waveform in (*waveforms, _long(0), _long(6))]
-    heard = [[part.hidden for part in parts] for parts in ear.hear(recordings, 8)]
+    heard = ear.hear(recordings, 8)
     plain = checkpoint.scribe.transcribe([Task(parts, "en", "") for parts in heard], MOST)
     drafted = checkpoint.scribe.transcribe(
         [Task(parts, "en", each.text) for parts, each in zip(heard, plain, strict=True)], MOST

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audio_score_server.domain import FloatArray
-from audio_score_server.runners.whisper.windows import cut
+from audio_score_server.runners.whisper.windows import cut, fitting, window_lengths
 from tests.checkpoints import RATE
 
 
@@ -76,3 +76,20 @@ def test_every_window_has_its_own_pause() -> None:
 def test_silence_is_cut_as_seldom_as_may_be() -> None:
     stops = [part.stop / RATE for part in cut(np.zeros(5 * RATE, np.float32), RATE, 2.0, 320)]
     assert stops == [2.0, 4.0, 5.0]
+
+
+def test_windows_are_few_and_never_longer_than_the_encoder_hears() -> None:
+    assert window_lengths("auto", 30.0) == (5.0, 7.0, 9.0, 12.0, 16.0, 22.0, 30.0)
+    assert window_lengths("auto", 10.0) == (5.0, 7.0, 9.0, 10.0)
+    assert window_lengths("auto", 3.0) == (3.0,)
+    assert window_lengths(12.5, 30.0) == (12.5,)
+    assert window_lengths(30.0, 3.0) == (3.0,)
+
+
+@given(st.floats(0.0, 30.0))
+def test_behind_a_sound_there_are_three_seconds_of_silence(seconds: float) -> None:
+    lengths = window_lengths("auto", 30.0)
+    place = fitting(lengths, seconds)
+    assert lengths[place] >= seconds + 3 or place == len(lengths) - 1
+    # None of the shorter ones would do.
+    assert all(length < seconds + 3 for length in lengths[:place])

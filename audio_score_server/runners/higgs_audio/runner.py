@@ -15,9 +15,10 @@ from audio_score_server.runners.whisper.checkpoint import WhisperCheckpoint
 from audio_score_server.runners.whisper.encoding import encoding, noise, objection, tasks
 from audio_score_server.runners.whisper.frontend import LogMel
 from audio_score_server.runners.whisper.hearing import POSITIONS_A_SECOND, Ear, Recording
+from audio_score_server.runners.whisper.windows import window_lengths
 from audio_score_server.settings import HiggsAudioSettings, Settings
 
-_RECIPE: Final = "higgs-audio-1"
+_RECIPE: Final = "higgs-audio-2"
 """Changes with the front end, the cutting, the features or the decoding."""
 _FEATURES_A_SECOND: Final = 25
 
@@ -104,11 +105,11 @@ class HiggsAudioRunner:
             features = tower.encode(mel)
             return features, features
 
-        window_s = self._model.encoder_window_s
+        window = self._model.encoder_window_s
         transcriber = self._transcriber
-        longest_s = min(window_s, tower.encoder.longest / POSITIONS_A_SECOND)
+        windows_s = window_lengths(window, tower.encoder.longest / POSITIONS_A_SECOND)
         log_mel = LogMel(filters, transcriber.log_mel.device)
         return (
-            Ear(log_mel, encode, tower.dtype, longest_s, _FEATURES_A_SECOND, transcriber.workers),
-            transcriber.ear(window_s),
+            Ear(log_mel, encode, tower.dtype, windows_s, _FEATURES_A_SECOND, transcriber.workers),
+            transcriber.ear(window),
         )

@@ -26,6 +26,7 @@ from audio_score_server.runners.whisper.frontend import LogMel
 from audio_score_server.runners.whisper.hearing import POSITIONS_A_SECOND, Ear
 from audio_score_server.runners.whisper.scribe import Scribe
 from audio_score_server.runners.whisper.vocabulary import Vocabulary
+from audio_score_server.runners.whisper.windows import WindowSetting, window_lengths
 from audio_score_server.runners.workers import Workers
 
 
@@ -53,11 +54,12 @@ class WhisperCheckpoint:
     lock: Lock
     workers: Workers | None
 
-    def ear(self, window_s: float, layer: int | None = None) -> Ear:
+    def ear(self, window: WindowSetting, layer: int | None = None) -> Ear:
         """The encoder with its front end.
 
         Args:
-            window_s: longest sound of one pass; never more than the encoder has positions for.
+            window: longest sound of one pass in seconds, or ``auto``; never more than the encoder
+                has positions for.
             layer: whose output the features are; None for the last.
 
         Raises:
@@ -72,9 +74,9 @@ class WhisperCheckpoint:
             hidden = self.encoder.norm(last)
             return hidden, hidden if layer in (None, depth) else tapped
 
-        longest_s = min(window_s, self.encoder.longest / POSITIONS_A_SECOND)
+        windows_s = window_lengths(window, self.encoder.longest / POSITIONS_A_SECOND)
         rate = POSITIONS_A_SECOND
-        return Ear(self.log_mel, encode, self.dtype, longest_s, rate, self.workers)
+        return Ear(self.log_mel, encode, self.dtype, windows_s, rate, self.workers)
 
 
 def load_whisper(
@@ -110,7 +112,7 @@ def load_whisper(
     model.train(False)
     workers = Workers() if device.type == "cpu" else None
     with torch.inference_mode():
-        decoder = TextDecoder(model.model.decoder, vocabulary.unsaid, vocabulary.unsaid_first)
+        decoder = decoder_of(model.model.decoder, vocabulary)
         return WhisperCheckpoint(
             log_mel=LogMel(filters, device),
             encoder=AudioEncoder(model.model.encoder),
@@ -121,6 +123,11 @@ def load_whisper(
             lock=Lock(),
             workers=workers,
         )
+
+
+def decoder_of(decoder: Any, vocabulary: Vocabulary) -> TextDecoder:
+    """Our passes over a decoder's weights: a module as transformers names it."""
+    return TextDecoder(decoder, vocabulary.unsaid, vocabulary.unsaid_first, vocabulary.silence)
 
 
 def _load_model(folder: Path, tokenizer: Any, dtype: torch.dtype) -> Any:

@@ -11,7 +11,7 @@ keys and values: DeepSeek-AI, "DeepSeek-V2", 2024, section 2.1.2.)
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import torch
 from torch.nn import functional
@@ -82,17 +82,39 @@ class _Layer:
     narrow: Linear
 
 
+class Choices(NamedTuple):
+    """What one pass says of rows of tokens.
+
+    Attributes:
+        tokens: int64 ``[rows, columns]``: what greedy decoding chooses after each token.
+        followed: float32 ``[rows, columns]``: log-probability of the token that was fed next; the
+            last column says nothing.
+        chosen: float32 ``[rows, columns]``: log-probability of the token that is chosen.
+        silence: float32 ``[rows]``: probability that nobody speaks, as Whisper was taught to tell
+            it; nought in the midst of transcripts.
+    """
+
+    tokens: torch.Tensor
+    followed: torch.Tensor
+    chosen: torch.Tensor
+    silence: torch.Tensor
+
+
 class TextDecoder:
     """Tokens to what greedy decoding would say next."""
 
-    def __init__(self, decoder: Any, unsaid: list[int], unsaid_first: list[int]) -> None:
+    def __init__(
+        self, decoder: Any, unsaid: list[int], unsaid_first: list[int], silence: int
+    ) -> None:
         """Take over a loaded module.
 
         Args:
             decoder: with the names of transformers' ``WhisperDecoder``.
             unsaid: tokens that are never chosen.
             unsaid_first: tokens that are not chosen right after the prompt.
+            silence: the token that says, behind the first one of a prompt, that nobody speaks.
         """
+        self._silence = silence
         self._embeddings = decoder.embed_tokens.weight.detach()
         self._positions = decoder.embed_positions.weight.detach()
         self._layers = [_layer_of(layer) for layer in decoder.layers]
@@ -124,7 +146,7 @@ class TextDecoder:
 
     def choices(
         self, session: Session, tokens: torch.Tensor, starts: torch.Tensor, reach: int, skipped: int
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    ) -> Choices:
         """Feed tokens; see what greedy decoding would choose after each.
 
         Args:
@@ -136,10 +158,10 @@ class TextDecoder:
                 that of a transcript's first word. 0 in the midst of transcripts.
 
         Returns:
-            The tokens chosen, int64 ``[rows, columns - skipped]``, and the log-probability of the
-            token that was fed next, float32, of the same shape (its last column says nothing).
+            Choices for the columns that are not skipped.
         """
-        hidden = self._hidden(session, tokens, starts, reach)[:, skipped:]
+        fed = self._hidden(session, tokens, starts, reach)
+        hidden = fed[:, skipped:]
         following = functional.pad(tokens[:, skipped + 1 :], (0, 1))
         rows, columns, width = hidden.shape
         parts = zip(
@@ -147,11 +169,14 @@ class TextDecoder:
             torch.split(following.reshape(-1, 1), _CHUNK),
             strict=True,
         )
-        chosen, likelihoods = zip(*(self._choose(*part) for part in parts), strict=True)
-        choices = torch.cat(chosen).view(rows, columns)
-        if skipped:
-            choices[:, 0] = (self._scores(hidden[:, 0]) + self._barred_first).argmax(dim=1)
-        return choices, torch.cat(likelihoods).view(rows, columns)
+        pieces = zip(*(self._choose(*part, self._barred) for part in parts), strict=True)
+        choices, followed, chosen = (torch.cat(piece).view(rows, columns) for piece in pieces)
+        if not skipped:
+            return Choices(choices, followed, chosen, chosen.new_zeros(rows))
+        first = self._choose(hidden[:, 0], following[:, :1], self._barred_first)
+        choices[:, 0], followed[:, 0], chosen[:, 0] = first
+        silence = self._scores(fed[:, 0]).softmax(dim=1)[:, self._silence]
+        return Choices(choices, followed, chosen, silence)
 
     def best_of(self, session: Session, first: int, allowed: torch.Tensor) -> torch.Tensor:
         """Which of the allowed tokens best follows a transcript's ``first`` one, ``[rows]``."""
@@ -171,11 +196,13 @@ class TextDecoder:
         return functional.linear(hidden, self._embeddings).float()
 
     def _choose(
-        self, hidden: torch.Tensor, following: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+        self, hidden: torch.Tensor, following: torch.Tensor, barred: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         scores = self._scores(hidden)
-        likelihood = scores.gather(1, following)[:, 0] - scores.logsumexp(dim=1)
-        return (scores + self._barred).argmax(dim=1), likelihood
+        whole = scores.logsumexp(dim=1)
+        followed = scores.gather(1, following)[:, 0] - whole
+        best, chosen = (scores + barred).max(dim=1)
+        return chosen, followed, best - whole
 
     def _hidden(
         self, session: Session, tokens: torch.Tensor, starts: torch.Tensor, reach: int

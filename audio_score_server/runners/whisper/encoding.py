@@ -30,7 +30,7 @@ def tasks(
     """
     return [
         Task(
-            [part.hidden for part in parts if part.speech.any()],
+            [part for part in parts if part.speech.any()],
             language or (utterance.expected.language if utterance.expected else None),
             utterance.expected.text if utterance.expected else "",
         )
@@ -49,6 +49,7 @@ def encoding(utterance: Utterance[Any], heard: Sequence[Heard], written: Transcr
         features,
         Transcript(written.text, "word", written.language),
         None if utterance.expected is None else written.evidence,
+        repeated=written.repeated,
     )
 
 

@@ -17,6 +17,16 @@ from audio_score_server.runners.whisper.decoder import Session
 from audio_score_server.runners.whisper.drafting import Draft
 
 
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """``decoder.Choices`` in this process's memory."""
+
+    tokens: IntArray
+    followed: FloatArray
+    chosen: FloatArray
+    silence: FloatArray
+
+
 class Passes(Protocol):
     """Passes of a decoder, however they are brought to the device."""
 
@@ -26,7 +36,7 @@ class Passes(Protocol):
 
     def __call__(
         self, session: Session, tokens: list[list[int]], starts: list[int], skipped: int
-    ) -> tuple[IntArray, FloatArray]:
+    ) -> Chosen:
         """``TextDecoder.choices`` for rows of different lengths."""
         ...
 
@@ -52,11 +62,15 @@ class Reading:
         tokens: the transcript, without prompt and end.
         likelihoods: float32 ``[draft]``: log-probability of each token of the draft, given the
             sound and the draft before it.
+        mean: of the log-probabilities of the transcript's own tokens, its end among them.
+        silence: probability that nobody speaks, by the decoder.
         passes: decoder passes that it took.
     """
 
     tokens: list[int]
     likelihoods: FloatArray
+    mean: float
+    silence: float
     passes: int
 
 
@@ -67,6 +81,7 @@ class _Row:
         self.place = place
         self.likelihoods = np.empty(0, np.float32)
         self.said: list[int] = []
+        self.silence = 0.0
         self.passes = 0
         self.done = False
         self.start = 0
@@ -74,15 +89,18 @@ class _Row:
         self._draft = Draft(draft)
         self._limits = limits
         self._guess = self._next_guess()
+        self._chosen: list[float] = []
 
     def feed(self) -> list[int]:
         """Tokens that the decoder has not seen: the last known ones and a guess."""
         return self._fed + self._guess
 
-    def take(self, choices: IntArray, likelihoods: FloatArray) -> None:
+    def take(self, chosen: Chosen, row: int) -> None:
         """Learn what greedy decoding chooses after the last known token and after each guess."""
+        choices = chosen.tokens[row]
         if not self.passes:
-            self.likelihoods = likelihoods[: len(self._guess)].copy()
+            self.likelihoods = chosen.followed[row, : len(self._guess)].copy()
+            self.silence = float(chosen.silence[row])
         self.passes += 1
         held = 0
         # A text may hold the token that ends transcripts; nothing behind it is said.
@@ -90,6 +108,7 @@ class _Row:
             held += 1
         own = int(choices[held])
         self.said += [*self._guess[:held], own]
+        self._chosen += chosen.chosen[row, : held + 1].tolist()
         self.start += len(self._fed) + held
         self._fed = [own]
         self._draft.follow(len(self._guess), held, own)
@@ -97,6 +116,11 @@ class _Row:
             self.said.pop()
         self.done = own == self._limits.stop or len(self.said) >= self._limits.most
         self._guess = self._next_guess()
+
+    def reading(self) -> Reading:
+        """What it came to."""
+        mean = sum(self._chosen) / len(self._chosen)
+        return Reading(self.said, self.likelihoods, mean, self.silence, self.passes)
 
     def _next_guess(self) -> list[int]:
         # One less than is left: each pass brings a token of its own.
@@ -131,13 +155,13 @@ def decode(
     skipped = len(prompts[0]) - 1
     while rows:
         starts = [row.start for row in rows]
-        chosen, likelihoods = passes(session, [row.feed() for row in rows], starts, skipped)
+        chosen = passes(session, [row.feed() for row in rows], starts, skipped)
         skipped = 0
-        for row, *outcome in zip(rows, chosen, likelihoods, strict=True):
-            row.take(*outcome)
+        for place, row in enumerate(rows):
+            row.take(chosen, place)
         finished += _leave(rows, session)
     finished.sort(key=lambda row: row.place)
-    return [Reading(row.said, row.likelihoods, row.passes) for row in finished]
+    return [row.reading() for row in finished]
 
 
 def _leave(rows: list[_Row], session: Session) -> list[_Row]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from functools import partial
+from itertools import chain, groupby
 from typing import Final
 
 import numpy as np
@@ -21,7 +22,7 @@ from audio_score_server.runners.whisper.frontend import (
     Spectrogram,
     padded,
 )
-from audio_score_server.runners.whisper.windows import cut
+from audio_score_server.runners.whisper.windows import cut, fitting
 from audio_score_server.runners.workers import Workers
 
 POSITIONS_A_SECOND: Final = 50
@@ -37,10 +38,12 @@ class Part:
 
     Attributes:
         sound: its spectrogram; on CUDA its samples, since the device makes spectrograms faster.
+        frames: of the spectrogram with silence behind it: the window that it is heard in.
         speech: float32 ``[frames]``: how much each frame of the features tells of what is said.
     """
 
     sound: Spectrogram | torch.Tensor
+    frames: int
     speech: FloatArray
 
 
@@ -57,12 +60,19 @@ class Heard:
         features: float32 ``[frames, width]``: only the frames that the sound covers.
         speech: float32 ``[frames]``: their weights.
         frame_rate_hz: frames a second.
+        again: hears it in the longest window, for ``hidden`` of that; None where this was it.
     """
 
     hidden: torch.Tensor
     features: FloatArray
     speech: FloatArray
     frame_rate_hz: float
+    again: Callable[[], torch.Tensor] | None
+
+    @property
+    def seconds(self) -> float:
+        """How long the sound is."""
+        return len(self.speech) / self.frame_rate_hz
 
 
 class Ear:
@@ -73,7 +83,7 @@ class Ear:
         log_mel: LogMel,
         encode: Encode,
         dtype: torch.dtype,
-        window_s: float,
+        windows_s: tuple[float, ...],
         frame_rate: int,
         workers: Workers | None,
     ) -> None:
@@ -83,7 +93,8 @@ class Ear:
             log_mel: the front end, on the encoder's device.
             encode: the encoder.
             dtype: of its weights.
-            window_s: longest sound of one pass, and what shorter ones are padded to.
+            windows_s: what sounds are padded to, in ascending order; the last is the longest sound
+                of one pass.
             frame_rate: frames of the features for each second.
             workers: on a processor, who encodes.
         """
@@ -91,16 +102,19 @@ class Ear:
         self._log_mel = log_mel
         self._encode = encode
         self._dtype = dtype
-        self._window_s = window_s
+        self._windows_s = windows_s
         self._frame_rate = frame_rate
         self._step = SAMPLING_RATE // frame_rate
         # Counted as ``cut`` counts: seconds times another rate may round to a frame less.
-        self._frames = int(window_s * SAMPLING_RATE) // self._step * (self._step // HOP)
+        self._frames = [
+            int(window_s * SAMPLING_RATE) // self._step * (self._step // HOP)
+            for window_s in windows_s
+        ]
 
     @property
-    def positions(self) -> int:
-        """Of what ``Heard.hidden`` holds, each pass."""
-        return self._frames // FRAMES_A_POSITION
+    def positions(self) -> list[int]:
+        """Of what ``Heard.hidden`` may hold, in ascending order."""
+        return [frames // FRAMES_A_POSITION for frames in self._frames]
 
     def prepare(self, waveform: Waveform) -> Recording:
         """A recording's parts, ready for the encoder."""
@@ -108,8 +122,8 @@ class Ear:
         step = self._step
         weights = speech_weights(samples, step)
         return tuple(
-            Part(self._sound(samples[part]), weights[part.start // step : -(-part.stop // step)])
-            for part in cut(samples, SAMPLING_RATE, self._window_s, step)
+            self._part(samples[part], weights[part.start // step : -(-part.stop // step)])
+            for part in cut(samples, SAMPLING_RATE, self._windows_s[-1], step)
         )
 
     def hear(self, recordings: Sequence[Recording], most: int) -> list[list[Heard]]:
@@ -117,36 +131,56 @@ class Ear:
 
         Args:
             recordings: any number.
-            most: parts that CUDA takes at once. On a processor each goes alone: that is as fast,
-                and what lies between fits into the caches.
+            most: parts that CUDA takes at once, all in windows of one length. On a processor each
+                goes alone: that is as fast, and what lies between fits into the caches.
         """
         parts = [part for recording in recordings for part in recording]
-        size = 1 if self._workers else most
-        groups = [parts[first : first + size] for first in range(0, len(parts), size)]
+        # The longest first: whoever is done early takes a short one.
+        order = sorted(range(len(parts)), key=lambda place: -parts[place].frames)
+        groups = [
+            alike[first : first + (1 if self._workers else most)]
+            for _, group in groupby(order, key=lambda place: parts[place].frames)
+            for alike in [list(group)]
+            for first in range(0, len(alike), 1 if self._workers else most)
+        ]
         run = self._workers.map if self._workers else _one_by_one
-        heard = chain.from_iterable(run(self._hear_at_once, groups))
-        return [[next(heard) for _ in recording] for recording in recordings]
+        found = run(self._hear_at_once, [[parts[place] for place in group] for group in groups])
+        heard = dict(zip(order, chain.from_iterable(found), strict=True))
+        places = iter(range(len(parts)))
+        return [[heard[next(places)] for _ in recording] for recording in recordings]
 
-    def _sound(self, samples: FloatArray) -> Spectrogram | torch.Tensor:
+    def _part(self, samples: FloatArray, speech: FloatArray) -> Part:
+        frames = self._frames[fitting(self._windows_s, len(samples) / SAMPLING_RATE)]
         own = torch.from_numpy(np.ascontiguousarray(samples))
         if self._log_mel.device.type == "cuda":
-            return own.pin_memory()
+            return Part(own.pin_memory(), frames, speech)
         with torch.inference_mode():
-            return self._log_mel(own, self._frames)
+            return Part(self._log_mel(own, frames), frames, speech)
 
     def _hear_at_once(self, parts: Sequence[Part]) -> list[Heard]:
-        mel = torch.stack([self._spectrogram(part.sound) for part in parts])
-        hidden, features = self._encode(mel.to(self._dtype))
+        hidden, features = self._encode(self._spectrograms(parts, parts[0].frames))
+        rate = float(self._frame_rate)
         return [
-            Heard(own, _array(frames[: len(part.speech)]), part.speech, float(self._frame_rate))
+            Heard(own, _array(frames[: len(part.speech)]), part.speech, rate, self._later(part))
             for part, own, frames in zip(parts, hidden, features, strict=True)
         ]
 
-    def _spectrogram(self, sound: Spectrogram | torch.Tensor) -> torch.Tensor:
-        """``[bands, frames]`` on the device, silence behind the sound."""
-        if isinstance(sound, torch.Tensor):
-            sound = self._log_mel(sound.to(self._log_mel.device, non_blocking=True), self._frames)
-        return padded(sound, self._frames)
+    def _later(self, part: Part) -> Callable[[], torch.Tensor] | None:
+        return partial(self._hear_again, part) if part.frames < self._frames[-1] else None
+
+    def _hear_again(self, part: Part) -> torch.Tensor:
+        """Hidden states ``[positions, width]`` of the longest window."""
+        return self._encode(self._spectrograms([part], self._frames[-1]))[0][0]
+
+    def _spectrograms(self, parts: Sequence[Part], frames: int) -> torch.Tensor:
+        """``[parts, bands, frames]`` on the device, silence behind the sounds."""
+        sounds = [self._spectrogram(part.sound, frames) for part in parts]
+        return torch.stack([padded(sound, frames) for sound in sounds]).to(self._dtype)
+
+    def _spectrogram(self, sound: Spectrogram | torch.Tensor, frames: int) -> Spectrogram:
+        if isinstance(sound, Spectrogram):
+            return sound
+        return self._log_mel(sound.to(self._log_mel.device, non_blocking=True), frames)
 
 
 def _one_by_one(

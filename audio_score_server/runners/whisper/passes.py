@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 import numpy as np
 import torch
 from torch.nn import functional
 
-from audio_score_server.domain import FloatArray, IntArray
-from audio_score_server.runners.whisper.decoder import Session, TextDecoder
+from audio_score_server.runners.whisper.decoder import Choices, Session, TextDecoder
+from audio_score_server.runners.whisper.greedy import Chosen
 
 _FIRST_COLUMNS: Final = (16, 32, 64)
 """Widths of captured first passes: a prompt and a draft."""
@@ -32,22 +33,30 @@ class EagerPasses:
 
     def __call__(
         self, session: Session, tokens: list[list[int]], starts: list[int], skipped: int
-    ) -> tuple[IntArray, FloatArray]:
+    ) -> Chosen:
         """See ``greedy.Passes``."""
         columns = max(map(len, tokens))
         fed = _padded(tokens, columns).to(self._decoder.device)
         places = torch.tensor(starts, device=self._decoder.device)
         reach = max(starts) + columns
-        chosen, likelihoods = self._decoder.choices(session, fed, places, reach, skipped)
-        return chosen.cpu().numpy(), likelihoods.cpu().numpy()
+        return _fetched(self._decoder.choices(session, fed, places, reach, skipped), len(tokens))
 
 
 class _Captured:
-    """One pass of a fixed shape as a CUDA graph."""
+    """One pass of a fixed shape as a CUDA graph.
+
+    Graphs may share a pool of memory for what lies between, since only one runs at a time and what
+    they give is fetched before the next.
+    """
 
     def __init__(
-        self, decoder: TextDecoder, session: Session, rows: int, columns: int, skipped: int
+        self,
+        decoder: TextDecoder,
+        session: Session,
+        shape: tuple[int, int, int],
+        pool: Any,
     ) -> None:
+        rows, columns, skipped = shape
         self.tokens = torch.zeros((rows, columns), dtype=torch.int64, device=decoder.device)
         self.starts = torch.zeros(rows, dtype=torch.int64, device=decoder.device)
         reach = session.keys.shape[2]
@@ -58,18 +67,14 @@ class _Captured:
             decoder.choices(session, self.tokens, self.starts, reach, skipped)
         torch.cuda.current_stream(decoder.device).wait_stream(aside)
         self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph):
-            self.chosen, self.likelihoods = decoder.choices(
-                session, self.tokens, self.starts, reach, skipped
-            )
+        with torch.cuda.graph(self._graph, pool=pool):
+            self._choices = decoder.choices(session, self.tokens, self.starts, reach, skipped)
 
-    def replay(
-        self, tokens: torch.Tensor, starts: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def replay(self, tokens: torch.Tensor, starts: torch.Tensor) -> Choices:
         self.tokens.copy_(tokens, non_blocking=True)
         self.starts.copy_(starts, non_blocking=True)
         self._graph.replay()
-        return self.chosen, self.likelihoods
+        return self._choices
 
 
 class ReplayedPasses:
@@ -79,49 +84,71 @@ class ReplayedPasses:
     than any captured one go at once.
     """
 
-    def __init__(self, decoder: TextDecoder, most_rows: int, positions: int, prompt: int) -> None:
+    def __init__(
+        self, decoder: TextDecoder, most_rows: int, positions: Sequence[int], prompt: int
+    ) -> None:
         """Capture.
 
         Args:
             decoder: on a CUDA device.
             most_rows: largest batch.
-            positions: of the encoder's output.
+            positions: lengths of the encoder's output, each of which has captures of its own.
             prompt: tokens of a prompt.
         """
         self._eager = EagerPasses(decoder)
-        self._session = decoder.session(most_rows, positions, decoder.longest + _MARGIN)
+        self._most_rows = most_rows
+        self._capacity = decoder.longest + _MARGIN
+        whole = decoder.session(most_rows, max(positions), self._capacity)
+        # All in the same memory: only one batch is ever written.
+        self._sessions = {
+            length: Session(whole.audio[:, :length], whole.keys, whole.values)
+            for length in positions
+        }
         self._rows = [1 << power for power in range((most_rows - 1).bit_length() + 1)]
         self._rows[-1] = most_rows
+        pool = torch.cuda.graph_pool_handle() if whole.keys.is_cuda else None
         self._graphs = {
-            (rows, columns, skipped): _Captured(decoder, self._session, rows, columns, skipped)
+            (length, *shape): _Captured(decoder, session, shape, pool)
+            for length, session in self._sessions.items()
+            for shape in self._shapes(prompt)
+        }
+
+    def _shapes(self, prompt: int) -> list[tuple[int, int, int]]:
+        """Rows, columns, and columns at the left that are skipped."""
+        return [
+            (rows, columns, skipped)
             for skipped, widths in ((prompt - 1, _FIRST_COLUMNS), (0, _LATER_COLUMNS))
             for rows in self._rows
             for columns in widths
-        }
+        ]
 
     def session(self, rows: int, positions: int, capacity: int) -> Session:
         """The captured memory where it is large enough."""
-        most_rows, own_positions, _ = self._session.audio.shape
-        fits = rows <= most_rows and positions == own_positions
+        own = self._sessions.get(positions)
         # Behind a long transcript, the padding of narrow rows may need more room than the margin.
-        if fits and capacity <= self._session.keys.shape[2]:
-            return self._session
+        if own is not None and rows <= self._most_rows and capacity <= self._capacity:
+            return own
         return self._eager.session(rows, positions, capacity)
 
     def __call__(
         self, session: Session, tokens: list[list[int]], starts: list[int], skipped: int
-    ) -> tuple[IntArray, FloatArray]:
+    ) -> Chosen:
         """See ``greedy.Passes``."""
         columns = _fitting(_FIRST_COLUMNS if skipped else _LATER_COLUMNS, max(map(len, tokens)))
         rows = _fitting(self._rows, len(tokens))
-        captured = self._graphs.get((rows or 0, columns or 0, skipped))
-        if session is not self._session or captured is None or columns is None or rows is None:
+        length = session.audio.shape[1]
+        captured = self._graphs.get((length, rows or 0, columns or 0, skipped))
+        own = session is self._sessions.get(length)
+        if not own or captured is None or columns is None or rows is None:
             return self._eager(session, tokens, starts, skipped)
         fed = functional.pad(_padded(tokens, columns), (0, 0, 0, rows - len(tokens))).pin_memory()
         places = functional.pad(torch.tensor(starts), (0, rows - len(starts))).pin_memory()
-        chosen, likelihoods = captured.replay(fed, places)
-        used = len(tokens)
-        return chosen[:used].cpu().numpy(), likelihoods[:used].cpu().numpy()
+        return _fetched(captured.replay(fed, places), len(tokens))
+
+
+def _fetched(choices: Choices, rows: int) -> Chosen:
+    """The choices of so many rows in this process's memory."""
+    return Chosen(*(part[:rows].cpu().numpy() for part in choices))
 
 
 def _padded(tokens: list[list[int]], columns: int) -> torch.Tensor:

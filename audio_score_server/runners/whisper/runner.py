@@ -13,7 +13,7 @@ from audio_score_server.runners.whisper.encoding import encoding, noise, objecti
 from audio_score_server.runners.whisper.hearing import Recording
 from audio_score_server.settings import Settings, WhisperSettings
 
-_RECIPE: Final = "whisper-1"
+_RECIPE: Final = "whisper-2"
 """Changes with the front end, the cutting, the features or the decoding."""
 
 

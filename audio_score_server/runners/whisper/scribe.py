@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import groupby
 
 import numpy as np
 import torch
 
 from audio_score_server.domain import FloatArray
 from audio_score_server.runners.whisper.decoder import Session, TextDecoder
+from audio_score_server.runners.whisper.doubts import doubts, unspoken
 from audio_score_server.runners.whisper.drafting import said_of
 from audio_score_server.runners.whisper.greedy import Limits, Passes, Reading, decode
+from audio_score_server.runners.whisper.hearing import Heard
 from audio_score_server.runners.whisper.passes import EagerPasses, ReplayedPasses
 from audio_score_server.runners.whisper.vocabulary import DraftText, Vocabulary, joined
 from audio_score_server.runners.workers import Workers
+from audio_score_server.writing import words
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +27,12 @@ class Task:
     """One recording to be transcribed.
 
     Attributes:
-        parts: encoder output ``[positions, width]`` of each part in which there is speech.
+        parts: those in which there is speech, as the encoder heard them.
         language: code; None to find out.
         expected: what it should say; empty where that is not known.
     """
 
-    parts: list[torch.Tensor]
+    parts: list[Heard]
     language: str | None
     expected: str
 
@@ -43,12 +47,31 @@ class Transcription:
         evidence: float32 ``[expected words]``: probability of each, given the sound and the words
             before it.
         passes: decoder passes that it took.
+        repeated: parts that were heard again, in the longest window.
     """
 
     text: str
     language: str | None
     evidence: FloatArray
     passes: int
+    repeated: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """What one part says.
+
+    Attributes:
+        reading: as it was read.
+        text: of that.
+        language: code; None where the model knows but one.
+        doubts: signs that it ran wild.
+    """
+
+    reading: Reading
+    text: str
+    language: str | None
+    doubts: int
 
 
 class Scribe:
@@ -75,8 +98,8 @@ class Scribe:
         self._most_rows = most_rows
         self._passes: Passes = EagerPasses(decoder)
 
-    def capture(self, positions: int) -> None:
-        """On CUDA, record the passes for encoder outputs of so many positions, to replay them."""
+    def capture(self, positions: Sequence[int]) -> None:
+        """On CUDA, record the passes for encoder outputs of such lengths, to replay them."""
         if self._decoder.device.type == "cuda" and isinstance(self._passes, EagerPasses):
             self._passes = ReplayedPasses(
                 self._decoder, self._most_rows, positions, self.vocabulary.prompt_length
@@ -88,41 +111,70 @@ class Scribe:
         limits = Limits(self.vocabulary.stop, min(most_tokens, self._decoder.longest - prompt))
         pages = [_Page(task, self.vocabulary, limits.most) for task in tasks]
         write = partial(self._write, limits)
-        for batch in self._batches(pages):
+        while unfinished := [page for page in pages if page.parts]:
+            batches = list(self._batches(unfinished))
             if self._workers:
-                self._workers.map(write, self._workers.share(batch))
+                self._workers.map(write, [s for b in batches for s in self._workers.share(b)])
             else:
-                write(batch)
-        return [page.transcription(self.vocabulary) for page in pages]
+                for batch in batches:
+                    write(batch)
+        return [page.transcription() for page in pages]
 
     def _batches(self, pages: list[_Page]) -> Iterator[list[_Page]]:
-        """First the first parts of all recordings, then the second ones, and so on."""
-        while unfinished := [page for page in pages if page.parts]:
-            for first in range(0, len(unfinished), self._most_rows):
-                yield unfinished[first : first + self._most_rows]
+        """Pages whose next parts were heard in windows of one length."""
+        for _, group in groupby(sorted(pages, key=_positions), key=_positions):
+            alike = list(group)
+            for first in range(0, len(alike), self._most_rows):
+                yield alike[first : first + self._most_rows]
 
     def _write(self, limits: Limits, pages: Sequence[_Page]) -> None:
+        """Write down the next part of each page."""
         parts = [page.parts.pop(0) for page in pages]
+        written = self._read(limits, pages, parts, [part.hidden for part in parts])
+        for page, part, first in zip(pages, parts, written, strict=True):
+            if not first.doubts or part.again is None or page.says(first.text):
+                page.take(first)
+                continue
+            page.repeated += 1
+            (second,) = self._read(limits, [page], [part], [part.again()])
+            # In doubt as it would be without short windows.
+            page.take(min(second, first, key=lambda each: each.doubts))
+
+    def _read(
+        self,
+        limits: Limits,
+        pages: Sequence[_Page],
+        parts: Sequence[Heard],
+        hidden: Sequence[torch.Tensor],
+    ) -> list[_Written]:
+        """Parts as they are heard in windows of one length, ``[positions, width]`` each."""
         drafts = [page.draft() for page in pages]
         # Every pass may be as wide as the widest first one.
         capacity = limits.most + 2 * self.vocabulary.prompt_length + max(map(len, drafts))
-        session = self._passes.session(len(parts), len(parts[0]), capacity)
-        for row, hidden in enumerate(parts):
-            session.audio[row] = hidden
-        self._find_languages(pages, session)
-        prompts = [self.vocabulary.prompt(page.language) for page in pages]
+        session = self._passes.session(len(hidden), len(hidden[0]), capacity)
+        for row, own in enumerate(hidden):
+            session.audio[row] = own
+        languages = self._languages([page.language for page in pages], session)
+        prompts = [self.vocabulary.prompt(language) for language in languages]
         readings = decode(self._passes, session, prompts, drafts, limits)
-        for page, reading in zip(pages, readings, strict=True):
-            page.take(reading)
+        return [self._judged(*each) for each in zip(parts, readings, languages, strict=True)]
 
-    def _find_languages(self, pages: Sequence[_Page], session: Session) -> None:
-        """By the likeliest language token, as Whisper does it."""
-        if not self.vocabulary.languages or all(page.language for page in pages):
-            return
+    def _judged(self, part: Heard, reading: Reading, language: str | None) -> _Written:
+        text = self.vocabulary.text(reading.tokens)
+        doubted = doubts(text, part.seconds, reading.mean)
+        if not unspoken(reading.silence, reading.mean, doubted):
+            return _Written(reading, text, language, doubted)
+        unheard = np.full_like(reading.likelihoods, -np.inf)
+        return _Written(replace(reading, tokens=[], likelihoods=unheard), "", language, 0)
+
+    def _languages(self, known: Sequence[str | None], session: Session) -> list[str | None]:
+        """Where they are not known, by the likeliest language token, as Whisper does it."""
+        if not self.vocabulary.languages or all(known):
+            return list(known)
         allowed = torch.tensor(list(self.vocabulary.languages.values()), device=session.keys.device)
         best = self._decoder.best_of(session, self.vocabulary.start, allowed)
-        for page, token in zip(pages, best[: len(pages)].tolist(), strict=True):
-            page.language = page.language or self.vocabulary.language_of(token)
+        found = map(self.vocabulary.language_of, best[: len(known)].tolist())
+        return [own or likeliest for own, likeliest in zip(known, found, strict=True)]
 
 
 class _Page:
@@ -131,9 +183,11 @@ class _Page:
     def __init__(self, task: Task, vocabulary: Vocabulary, most: int) -> None:
         self.parts = list(task.parts)
         self.language = task.language
+        self.repeated = 0
+        self._text = words(task.expected)
         self._expected: DraftText = vocabulary.draft(task.expected)
         self._most = most
-        self._readings: list[Reading] = []
+        self._written: list[_Written] = []
         self._likelihoods = [np.empty(0, np.float32)]
         self._covered = 0
 
@@ -141,18 +195,29 @@ class _Page:
         """What is still expected, as much of it as one part can say."""
         return self._expected.tokens[self._covered : self._covered + self._most - 1]
 
-    def take(self, reading: Reading) -> None:
+    def says(self, text: str) -> bool:
+        """Whether a text is all that is expected: then it is right, however it looks."""
+        return words(text) == self._text
+
+    def take(self, written: _Written) -> None:
         """Keep what was read, and what of the draft is left for the parts to come."""
-        draft = self.draft()
+        draft, reading = self.draft(), written.reading
+        self.language = written.language
         covered = said_of(draft, reading.tokens) if self.parts else len(draft)
         self._covered += covered
         self._likelihoods.append(reading.likelihoods[:covered])
-        self._readings.append(reading)
+        self._written.append(written)
 
-    def transcription(self, vocabulary: Vocabulary) -> Transcription:
+    def transcription(self) -> Transcription:
         return Transcription(
-            joined([vocabulary.text(reading.tokens) for reading in self._readings]),
+            joined([written.text for written in self._written]),
             self.language,
             self._expected.evidence(np.concatenate(self._likelihoods)),
-            sum(reading.passes for reading in self._readings),
+            sum(written.reading.passes for written in self._written),
+            self.repeated,
         )
+
+
+def _positions(page: _Page) -> int:
+    """How many the next part has."""
+    return len(page.parts[0].hidden)

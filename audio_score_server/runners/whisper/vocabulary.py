@@ -45,6 +45,7 @@ class Vocabulary:
         stop: the token that ends it.
         unsaid: tokens that are never chosen.
         unsaid_first: tokens that are not chosen first.
+        silence: the token that says that nobody speaks.
         languages: code to token; empty where the model knows but one.
     """
 
@@ -74,6 +75,8 @@ class Vocabulary:
         self.start = int(generation.decoder_start_token_id)
         self.stop = _stop_of(generation)
         self._tail = [int(generation.no_timestamps_token_id)]
+        # No file names it; in every vocabulary of Whisper's it is the one before.
+        self.silence = self._tail[0] - 1
         if getattr(generation, "is_multilingual", False):
             self.languages = {
                 code.strip("<|>"): token for code, token in generation.lang_to_id.items()

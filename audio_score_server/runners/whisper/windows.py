@@ -1,17 +1,40 @@
-"""Cutting a recording that is too long for one encoder pass: pure arithmetic."""
+"""How much one encoder pass hears: pure arithmetic."""
 
 from __future__ import annotations
 
-from typing import Final
+from bisect import bisect_left
+from typing import Final, Literal
 
 import numpy as np
 
 from audio_score_server.domain import FloatArray
 
+WindowSetting = float | Literal["auto"]
+_STEPS_S: Final = (5.0, 7.0, 9.0, 12.0, 16.0, 22.0)
+"""Windows of ``auto`` below the longest: few, so that batches and captured passes share them."""
+_SILENCE_S: Final = 3.0
+"""Silence behind a sound, without which the decoder does not find its end and runs wild."""
 _SEARCHED: Final = 0.4
 """The last part of a window in which the cut is looked for: long enough to hold a pause."""
 _SMOOTHED_S: Final = 0.2
 """The quiet is measured over this long, so that no zero crossing is taken for a pause."""
+
+
+def window_lengths(setting: WindowSetting, longest_s: float) -> tuple[float, ...]:
+    """Windows in seconds that a model's passes may have, in ascending order.
+
+    Args:
+        setting: ``auto``, or the one length that all have.
+        longest_s: what the encoder has positions for.
+    """
+    if setting != "auto":
+        return (min(setting, longest_s),)
+    return (*(step for step in _STEPS_S if step < longest_s), longest_s)
+
+
+def fitting(lengths: tuple[float, ...], seconds: float) -> int:
+    """The place of the shortest window for a sound and the silence behind it; else the last."""
+    return min(bisect_left(lengths, seconds + _SILENCE_S), len(lengths) - 1)
 
 
 def cut(samples: FloatArray, sampling_rate: int, longest_s: float, step: int) -> list[slice]:
