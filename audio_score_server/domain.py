@@ -78,10 +78,13 @@ class Utterance(Generic[InputT]):
         features: input features, of whatever type the runner makes.
         expected: what a perfect performance says; None while the clip itself is encoded and has
             no transcript of its own.
+        others: what else it is compared with, each instead of ``expected``; in the language of
+            that.
     """
 
     features: InputT
     expected: Transcript | None
+    others: tuple[Transcript, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +135,14 @@ class Encoding:
             model cannot tell.
         alignment: where the expected phones are (where nothing was expected, those heard); None
             from models that hear no phones, and where there are none.
+        others: the encoding had each of the utterance's ``others`` been expected, in their order.
     """
 
     features: EncoderFeatures
     transcript: Transcript
     evidence: FloatArray | None
     alignment: Alignment | None = None
+    others: tuple[Encoding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from audio_score_server.domain import FloatArray
 from audio_score_server.runners.whisper.decoder import Session, TextDecoder
 from audio_score_server.runners.whisper.drafting import said_of
 from audio_score_server.runners.whisper.greedy import Limits, Passes, Reading, decode
+from audio_score_server.runners.whisper.likelihoods import likelihoods
 from audio_score_server.runners.whisper.passes import EagerPasses, ReplayedPasses
 from audio_score_server.runners.whisper.vocabulary import DraftText, Vocabulary, joined
 from audio_score_server.runners.workers import Workers
@@ -26,11 +27,13 @@ class Task:
         parts: encoder output ``[positions, width]`` of each part in which there is speech.
         language: code; None to find out.
         expected: what it should say; empty where that is not known.
+        others: texts whose evidence is wanted besides.
     """
 
     parts: list[torch.Tensor]
     language: str | None
     expected: str
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +46,14 @@ class Transcription:
         evidence: float32 ``[expected words]``: probability of each, given the sound and the words
             before it.
         passes: decoder passes that it took.
+        others: like ``evidence``, of each of the task's ``others``.
     """
 
     text: str
     language: str | None
     evidence: FloatArray
     passes: int
+    others: tuple[FloatArray, ...]
 
 
 class Scribe:
@@ -103,7 +108,7 @@ class Scribe:
 
     def _write(self, limits: Limits, pages: Sequence[_Page]) -> None:
         parts = [page.parts.pop(0) for page in pages]
-        drafts = [page.draft() for page in pages]
+        drafts = [page.expected.draft() for page in pages]
         # Every pass may be as wide as the widest first one.
         capacity = limits.most + 2 * self.vocabulary.prompt_length + max(map(len, drafts))
         session = self._passes.session(len(parts), len(parts[0]), capacity)
@@ -112,8 +117,9 @@ class Scribe:
         self._find_languages(pages, session)
         prompts = [self.vocabulary.prompt(page.language) for page in pages]
         readings = decode(self._passes, session, prompts, drafts, limits)
-        for page, reading in zip(pages, readings, strict=True):
-            page.take(reading)
+        for page, reading, prompt, hidden in zip(pages, readings, prompts, parts, strict=True):
+            others = [other.draft() for other in page.others]
+            page.take(reading, likelihoods(self._passes, prompt, hidden, others, self._most_rows))
 
     def _find_languages(self, pages: Sequence[_Page], session: Session) -> None:
         """By the likeliest language token, as Whisper does it."""
@@ -131,28 +137,47 @@ class _Page:
     def __init__(self, task: Task, vocabulary: Vocabulary, most: int) -> None:
         self.parts = list(task.parts)
         self.language = task.language
-        self._expected: DraftText = vocabulary.draft(task.expected)
-        self._most = most
+        self.expected = _Expected(vocabulary.draft(task.expected), most)
+        self.others = [_Expected(vocabulary.draft(text), most) for text in task.others]
         self._readings: list[Reading] = []
-        self._likelihoods = [np.empty(0, np.float32)]
-        self._covered = 0
 
-    def draft(self) -> list[int]:
-        """What is still expected, as much of it as one part can say."""
-        return self._expected.tokens[self._covered : self._covered + self._most - 1]
-
-    def take(self, reading: Reading) -> None:
-        """Keep what was read, and what of the draft is left for the parts to come."""
-        draft = self.draft()
-        covered = said_of(draft, reading.tokens) if self.parts else len(draft)
-        self._covered += covered
-        self._likelihoods.append(reading.likelihoods[:covered])
+    def take(self, reading: Reading, others: Sequence[FloatArray]) -> None:
+        """Keep what was read; ``others``: likelihoods of the other texts' drafts."""
+        self.expected.take(reading.tokens, reading.likelihoods, last=not self.parts)
+        for other, own in zip(self.others, others, strict=True):
+            other.take(reading.tokens, own, last=not self.parts)
         self._readings.append(reading)
 
     def transcription(self, vocabulary: Vocabulary) -> Transcription:
         return Transcription(
             joined([vocabulary.text(reading.tokens) for reading in self._readings]),
             self.language,
-            self._expected.evidence(np.concatenate(self._likelihoods)),
+            self.expected.evidence(),
             sum(reading.passes for reading in self._readings),
+            tuple(other.evidence() for other in self.others),
         )
+
+
+class _Expected:
+    """A text that one recording may say, and how far it has come with it."""
+
+    def __init__(self, text: DraftText, most: int) -> None:
+        self._text = text
+        self._most = most
+        self._likelihoods = [np.empty(0, np.float32)]
+        self._covered = 0
+
+    def draft(self) -> list[int]:
+        """What is still expected, as much of it as one part can say."""
+        return self._text.tokens[self._covered : self._covered + self._most - 1]
+
+    def take(self, said: Sequence[int], likelihoods: FloatArray, last: bool) -> None:
+        """Keep what a part says of the draft, and what is left for the parts to come."""
+        draft = self.draft()
+        covered = len(draft) if last else said_of(draft, said)
+        self._covered += covered
+        self._likelihoods.append(likelihoods[:covered])
+
+    def evidence(self) -> FloatArray:
+        """Probability of each word."""
+        return self._text.evidence(np.concatenate(self._likelihoods))
