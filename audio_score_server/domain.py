@@ -78,10 +78,13 @@ class Utterance(Generic[InputT]):
         features: input features, of whatever type the runner makes.
         expected: what a perfect performance says; None while the clip itself is encoded and has
             no transcript of its own.
+        others: what else it is compared with, each instead of ``expected``; in the language of
+            that.
     """
 
     features: InputT
     expected: Transcript | None
+    others: tuple[Transcript, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +137,7 @@ class Encoding:
             from models that hear no phones, and where there are none.
         repeated: parts of the recording that were heard a second time, since what was written of
             them was hard to believe.
+        others: the encoding had each of the utterance's ``others`` been expected, in their order.
     """
 
     features: EncoderFeatures
@@ -141,6 +145,7 @@ class Encoding:
     evidence: FloatArray | None
     alignment: Alignment | None = None
     repeated: int = 0
+    others: tuple[Encoding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

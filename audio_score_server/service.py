@@ -6,7 +6,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,7 +22,7 @@ from audio_score_server.errors import (
     shortened,
 )
 from audio_score_server.pipelines.protocol import Explanation, Judgement, Pipeline, Upload
-from audio_score_server.references.library import Clip, Library
+from audio_score_server.references.library import Clip, ClipId, Library
 from audio_score_server.stages import Stages
 
 _LOG = logging.getLogger(__name__)
@@ -196,6 +196,23 @@ class ScoreService:
             raise RequestTimeout(
                 f"The request was not done within {allowed_s:g} s. Try again later, or allow more."
             ) from None
+
+    async def score_all(
+        self, ids: Sequence[ClipId], model: str | None, upload: Upload
+    ) -> list[Judgement]:
+        """Score one recording against several clips, with reasons, for as long as it takes.
+
+        Args:
+            ids: of the clips, at least one.
+            model: key of a loaded model; None for the first.
+            upload: reads the recording's file.
+
+        Raises:
+            RequestError: there is no such clip or model.
+            AudioScoreError: see ``Pipeline.score_all``.
+        """
+        clips = [self._parts.library.find(each.uid, each.cid) for each in ids]
+        return await self._pipeline(model).score_all(clips, upload)
 
     def crowded(self) -> QueueFull | None:
         """How any request would be refused now; None while some model would take one."""

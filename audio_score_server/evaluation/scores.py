@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Final, Never
 
@@ -37,6 +38,7 @@ _ONE_TRIALS_ERRORS: Final = (
     OSError,
 )
 _PATIENCE_S: Final = 3600.0
+_Trials = list[tuple[int, Trial]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,7 @@ class _Scoring:
         started = time.monotonic()
         count = len(self._plan.trials)
         with tqdm(total=count, desc=self._run.model, unit="trial", disable=None) as bar:
-            waiting = iter(enumerate(self._plan.trials))
+            waiting = _by_recording(self._plan.trials)
             try:
                 async with asyncio.TaskGroup() as tasks:
                     for _ in range(concurrency):
@@ -133,20 +135,43 @@ class _Scoring:
         ]
         return self._run
 
-    async def _work(self, waiting: Iterator[tuple[int, Trial]], bar: tqdm[Never]) -> None:
-        for place, trial in waiting:
-            clip = f"clip {self._plan.clips[trial.clip].name}"
-            if not {trial.recording, clip} & self._run.left_out.keys():
-                await self._score(place, trial, clip)
-            bar.update()
+    async def _work(self, waiting: Iterator[_Trials], bar: tqdm[Never]) -> None:
+        for trials in waiting:
+            together = await self._score_all(trials)
+            for place, trial in trials:
+                # Alone, each shows whether it is the one that failed.
+                if not together and self._usable(trial):
+                    await self._score(place, trial)
+                bar.update()
 
-    async def _score(self, place: int, trial: Trial, clip: str) -> None:
+    def _usable(self, trial: Trial) -> bool:
+        return not {trial.recording, self._name(trial)} & self._run.left_out.keys()
+
+    def _name(self, trial: Trial) -> str:
+        return f"clip {self._plan.clips[trial.clip].name}"
+
+    async def _score_all(self, trials: _Trials) -> bool:
+        """Score the trials of one recording together; whether that could be done."""
+        usable = {place: trial for place, trial in trials if self._usable(trial)}
+        if not usable:
+            return True
+        ids = [clip_id(trial.clip) for trial in usable.values()]
+        upload = trials[0][1].path.read_bytes
+        try:
+            judgements = await self._service.score_all(ids, self._run.model, upload)
+        except (ReferenceMissing, Unexplained, *_ONE_TRIALS_ERRORS):
+            return False
+        for (place, trial), judgement in zip(usable.items(), judgements, strict=True):
+            self._found[place] = Scored(trial, components(judgement))
+        return True
+
+    async def _score(self, place: int, trial: Trial) -> None:
         uid, cid = clip_id(trial.clip).uid, clip_id(trial.clip).cid
         try:
             judgement = await self._judge(uid, cid, trial.path.read_bytes)
         except ReferenceMissing as error:
             # Told of a clip by the name that was made up for it.
-            self._leave_out(clip, str(error).partition(": ")[2] or str(error))
+            self._leave_out(self._name(trial), str(error).partition(": ")[2] or str(error))
         except _ONE_TRIALS_ERRORS as error:
             self._leave_out(trial.recording, str(error))
         else:
@@ -162,3 +187,9 @@ class _Scoring:
 
     def _leave_out(self, name: str, reason: str) -> None:
         self._run.left_out.setdefault(name, reason)
+
+
+def _by_recording(trials: tuple[Trial, ...]) -> Iterator[_Trials]:
+    """The trials of each recording with their places in the plan."""
+    for _, group in groupby(enumerate(trials), key=lambda each: each[1].path):
+        yield list(group)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,6 +16,7 @@ from audio_score_server.audio.contours import contours
 from audio_score_server.audio.decode import DecodeLimits, decode
 from audio_score_server.batching import Batcher, Ticket
 from audio_score_server.domain import (
+    Contours,
     Encoding,
     Reference,
     Score,
@@ -205,6 +207,36 @@ class LocalPipeline:
             with stages.measure("score"):
                 return await self._judge(clip, reference, take, explained)
 
+    async def score_all(self, clips: Sequence[Clip], upload: Upload) -> list[Judgement]:
+        """See ``Pipeline.score_all``."""
+        waveform = await self._in_pool(self._decode, upload)
+        hearings = await self.listen_all(clips, waveform)
+        phones = await self._listen_for_all_phones(clips, hearings, waveform)
+        recording = await self._in_pool(contours, waveform)
+        return await asyncio.gather(
+            *(
+                self._in_pool(self._judge_heard, *heard, recording)
+                for heard in zip(clips, hearings, phones, strict=True)
+            )
+        )
+
+    async def listen_all(self, clips: Sequence[Clip], waveform: Waveform) -> list[Hearing]:
+        """What this model hears in one recording of several clips, as it hears it of each."""
+        references = [await self._reference(clip) for clip in clips]
+        features = await self._in_pool(self._runner.prepare, waveform)
+        # A transcript is in the language of what is expected.
+        alike: dict[str | None, list[int]] = defaultdict(list)
+        for place, reference in enumerate(references):
+            alike[reference.transcript.language].append(place)
+        encodings: dict[int, Encoding] = {}
+        for places in alike.values():
+            own, *others = (references[place].transcript for place in places)
+            utterance = Utterance(features, own, tuple(others))
+            with self._batcher.admit(bounded=False) as ticket:
+                encoding = (await ticket.submit(utterance, waveform.seconds)).result
+            encodings |= dict(zip(places, (encoding, *encoding.others), strict=True))
+        return [Hearing(each, encodings[place]) for place, each in enumerate(references)]
+
     async def listen(self, clip: Clip, waveform: Waveform) -> Hearing:
         """What this model hears in a recording that another one has let in."""
         reference = await self._reference(clip)
@@ -225,8 +257,15 @@ class LocalPipeline:
         score = await self._in_pool(self._score, clip, own, phones)
         if not explained:
             return Judgement(score)
-        reasons = await self._in_pool(self._explain, clip, own, phones, take.waveform, score)
+        recording = await self._in_pool(contours, take.waveform)
+        reasons = await self._in_pool(self._explain, clip, own, phones, recording, score)
         return Judgement(score, reasons)
+
+    def _judge_heard(
+        self, clip: Clip, own: Hearing, phones: Hearing | None, recording: Contours
+    ) -> Judgement:
+        score = self._score(clip, own, phones)
+        return Judgement(score, self._explain(clip, own, phones, recording, score))
 
     async def _listen_for_phones(
         self, clip: Clip, reference: Reference, waveform: Waveform, explained: bool
@@ -237,6 +276,21 @@ class LocalPipeline:
             return None
         return await self._ears.listen(clip, waveform)
 
+    async def _listen_for_all_phones(
+        self, clips: Sequence[Clip], hearings: Sequence[Hearing], waveform: Waveform
+    ) -> list[Hearing | None]:
+        """As ``_listen_for_phones``, with reasons asked for."""
+        english = [
+            place
+            for place, hearing in enumerate(hearings)
+            if hearing.reference.transcript.language == _ENGLISH
+        ]
+        if self._ears is None or not english:
+            return [None] * len(clips)
+        heard = await self._ears.listen_all([clips[place] for place in english], waveform)
+        found = dict(zip(english, heard, strict=True))
+        return [found.get(place) for place in range(len(clips))]
+
     def _score(self, clip: Clip, own: Hearing, phones: Hearing | None) -> Score:
         if self._options.by_phones and self._ears is not None and phones is not None:
             audio = self._ears.alike(clip, phones)
@@ -245,9 +299,8 @@ class LocalPipeline:
         return Score(audio, text_similarity(own.reference.transcript, own.encoding))
 
     def _explain(
-        self, clip: Clip, own: Hearing, phones: Hearing | None, waveform: Waveform, score: Score
+        self, clip: Clip, own: Hearing, phones: Hearing | None, recording: Contours, score: Score
     ) -> Explanation:
-        recording = contours(waveform)
         reference, encoding = own.reference, own.encoding
         heard = (encoding.features, reference.features)
         detail = explain(
@@ -317,8 +370,11 @@ class LocalPipeline:
         return Take(waveform, outcome.result)
 
     def _prepare(self, upload: Upload) -> tuple[Waveform, Any]:
-        waveform = decode(upload(), self._options.limits)
+        waveform = self._decode(upload)
         return waveform, self._runner.prepare(waveform)
+
+    def _decode(self, upload: Upload) -> Waveform:
+        return decode(upload(), self._options.limits)
 
     async def _reference(self, clip: Clip) -> Reference:
         remembered = self._store.remembered(clip)

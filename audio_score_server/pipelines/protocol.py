@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -115,5 +115,20 @@ class Pipeline(Protocol):
             RemoteError: a remote model refused, failed or answered nonsense.
             RemoteTimeout: a remote model did not answer in time.
             NotReady: the model is being closed, or its device has failed.
+        """
+        ...
+
+    async def score_all(self, clips: Sequence[Clip], upload: Upload) -> list[Judgement]:
+        """Compare one recording with several clips, with reasons, as ``score`` would with each.
+
+        What does not depend on the clip is done once. For callers that bound their own number.
+
+        Args:
+            clips: of the library, at least one.
+            upload: gives the recording's bytes; called once, on a thread for such work.
+
+        Raises:
+            Unexplained: the model cannot tell its reasons.
+            AudioScoreError: for all of them, what ``score`` would raise for any.
         """
         ...

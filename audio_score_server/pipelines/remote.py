@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
@@ -69,10 +69,7 @@ class RemotePipeline:
     ) -> Judgement:
         """See ``Pipeline.score``."""
         if explained:
-            raise Unexplained(
-                f"Model {self.key!r} gives numbers and no reasons. Leave out the field detail, or "
-                "name another model."
-            )
+            raise self._unexplained()
         if full := self.full(stages.deadline):
             raise full
         self._under_way += 1
@@ -85,6 +82,16 @@ class RemotePipeline:
                 return Judgement(await self._scorer.score(reference, recording, clip.text))
         finally:
             self._under_way -= 1
+
+    async def score_all(self, clips: Sequence[Clip], upload: Upload) -> list[Judgement]:
+        """Refuse: it has no reasons, and listens anew for every clip."""
+        raise self._unexplained()
+
+    def _unexplained(self) -> Unexplained:
+        return Unexplained(
+            f"Model {self.key!r} gives numbers and no reasons. Leave out the field detail, or "
+            "name another model."
+        )
 
     async def _in_pool(
         self, function: Callable[[ArgumentT], Waveform], argument: ArgumentT

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -53,7 +54,11 @@ class FakeRunner:
     def run(self, utterances: Sequence[Utterance[FloatArray]]) -> list[Encoding]:
         """Occupy the device for the time asked, then answer."""
         time.sleep(self._batch_s + self._recording_s * len(utterances))
-        return [_encoding(utterance.features) for utterance in utterances]
+        encodings = [_encoding(utterance.features) for utterance in utterances]
+        return [
+            replace(encoding, others=(encoding,) * len(utterance.others))
+            for encoding, utterance in zip(encodings, utterances, strict=True)
+        ]
 
     def warm_up(self) -> None:
         """Nothing to warm."""

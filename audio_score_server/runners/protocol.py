@@ -35,7 +35,10 @@ class Runner(Protocol[InputT]):
         ...
 
     def run(self, utterances: Sequence[Utterance[InputT]]) -> list[Encoding]:
-        """Encode a batch, in order; one encoding for each utterance."""
+        """Encode a batch, in order; one encoding for each utterance.
+
+        What an utterance is compared with besides costs as little more as the model allows.
+        """
         ...
 
     def warm_up(self) -> None:

@@ -183,6 +183,29 @@ def test_nothing_expected_leaves_no_evidence(
     assert all(e.evidence is None for e in runner.run(_utterances(runner, waveforms)))
 
 
+def test_others_are_judged_as_if_each_had_been_expected(
+    runner: Runner[Any], waveforms: list[Waveform]
+) -> None:
+    lines = (LINE, "Nobody", "The robot counts nine nines, then ten.", LINE * 20)
+    texts = [each for line in lines if (each := runner.expected(line))]
+    own, *others = texts
+    prepared = [runner.prepare(waveform) for waveform in waveforms]
+    together = runner.run([Utterance(each, own, tuple(others)) for each in prepared])
+    for place, text in enumerate(texts):
+        for encoding, alone in zip(
+            together, runner.run([Utterance(each, text) for each in prepared]), strict=True
+        ):
+            asked = (encoding, *encoding.others)[place]
+            assert _alike(asked, alone)
+            if asked.evidence is not None and alone.evidence is not None:
+                # Unlikely words are nearly nought: their factors are compared.
+                np.testing.assert_allclose(asked.evidence, alone.evidence, rtol=1e-3, atol=1e-30)
+            assert (asked.alignment is None) == (alone.alignment is None)
+            if asked.alignment is not None and alone.alignment is not None:
+                np.testing.assert_array_equal(asked.alignment.starts, alone.alignment.starts)
+        assert all(len(encoding.others) == len(others) for encoding in together)
+
+
 def test_prepare_may_be_called_from_several_threads(
     runner: Runner[Any], waveforms: list[Waveform]
 ) -> None:

@@ -117,9 +117,10 @@ async def _score(
     seconds: float = 2.0,
     model: str | None = None,
     allowed_s: float | None = None,
+    cid: str = "1",
 ) -> tuple[str, Score]:
     stages = Stages()
-    judgement = await service.score("film", "1", model, lambda: _wav(seconds), stages, allowed_s)
+    judgement = await service.score("film", cid, model, lambda: _wav(seconds), stages, allowed_s)
     return stages.model, judgement.score
 
 
@@ -212,6 +213,25 @@ def test_a_recording_that_breaks_the_model_fails_alone(tmp_path: Path) -> None:
             True,
             False,
         ]
+
+    asyncio.run(scenario())
+
+
+def test_against_several_clips_a_recording_goes_through_the_model_once(
+    tmp_path: Path, gate: threading.Event
+) -> None:
+    async def scenario() -> None:
+        service = _service(tmp_path, {"gated": _Gated})
+        (tmp_path / "clips" / "film_2.wav").write_bytes(_wav(1.0, 880.0))
+        await service.start()
+        clips = service.clips()
+        before = _Gated.seen
+        judgements = await service.score_all([each.id for each in clips], None, lambda: _wav(2.0))
+        assert _Gated.seen == before + 1
+        alone = [(await _score(service, cid=each.id.cid))[1] for each in clips]
+        await service.close()
+        assert [judgement.score for judgement in judgements] == alone
+        assert len(set(alone)) == 2
 
     asyncio.run(scenario())
 

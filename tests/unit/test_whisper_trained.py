@@ -19,9 +19,14 @@ from transformers import AutoTokenizer, WhisperFeatureExtractor, WhisperForCondi
 from audio_score_server.audio.decode import DecodeLimits, decode
 from audio_score_server.domain import Waveform
 from audio_score_server.runners.whisper import greedy
-from audio_score_server.runners.whisper.checkpoint import WhisperCheckpoint, load_whisper
+from audio_score_server.runners.whisper.checkpoint import (
+    WhisperCheckpoint,
+    decoder_of,
+    load_whisper,
+)
 from audio_score_server.runners.whisper.converted import read_converted
 from audio_score_server.runners.whisper.decoder import TextDecoder
+from audio_score_server.runners.whisper.hearing import Heard
 from audio_score_server.runners.whisper.passes import EagerPasses
 from audio_score_server.runners.whisper.scribe import Task
 from tests.process.server import ROOT
@@ -47,7 +52,8 @@ class Trained:
         checkpoint: the package's, in float32.
         theirs: transformers' model of the same weights.
         mel: what transformers hears of the recordings, ``[recordings, bands, 3000]``.
-        hidden: what the package's encoder makes of them, ``[recordings, 1500, width]``.
+        heard: what the package's encoder makes of them.
+        hidden: the same for a decoder, ``[recordings, 1500, width]``.
         decoder: the package's, of the same weights.
     """
 
@@ -55,6 +61,7 @@ class Trained:
     checkpoint: WhisperCheckpoint
     theirs: Any
     mel: torch.Tensor
+    heard: list[list[Heard]]
     hidden: torch.Tensor
     decoder: TextDecoder
 
@@ -86,25 +93,29 @@ def trained(request: pytest.FixtureRequest, waveforms: list[Waveform]) -> Traine
     mel = whisper()(samples, sampling_rate=_RATE, return_tensors="pt").input_features
     vocabulary = checkpoint.scribe.vocabulary
     with torch.inference_mode():
-        decoder = TextDecoder(theirs.model.decoder, vocabulary.unsaid, vocabulary.unsaid_first)
-    return Trained(folder, checkpoint, theirs, mel, _hidden(checkpoint, waveforms), decoder)
+        decoder = decoder_of(theirs.model.decoder, vocabulary)
+    heard = _heard(checkpoint, waveforms)
+    return Trained(folder, checkpoint, theirs, mel, heard, _hidden(heard), decoder)
 
 
 @torch.inference_mode()
-def _hidden(checkpoint: WhisperCheckpoint, waveforms: list[Waveform]) -> torch.Tensor:
+def _heard(checkpoint: WhisperCheckpoint, waveforms: list[Waveform]) -> list[list[Heard]]:
     ear = checkpoint.ear(30)
-    heard = ear.hear([ear.prepare(each) for each in waveforms], 8)
+    return ear.hear([ear.prepare(each) for each in waveforms], 8)
+
+
+def _hidden(heard: list[list[Heard]]) -> torch.Tensor:
     return torch.stack([part.hidden for (part,) in heard])
 
 
 @torch.inference_mode()
-def _texts(checkpoint: WhisperCheckpoint, hidden: torch.Tensor) -> list[str]:
-    tasks = [Task([each], "en", "") for each in hidden]
+def _texts(checkpoint: WhisperCheckpoint, heard: list[list[Heard]]) -> list[str]:
+    tasks = [Task(parts, "en", "") for parts in heard]
     return [each.text for each in checkpoint.scribe.transcribe(tasks, _MOST)]
 
 
 def test_it_writes_what_is_said(trained: Trained) -> None:
-    assert _texts(trained.checkpoint, trained.hidden)[0].startswith(_SAID)
+    assert _texts(trained.checkpoint, trained.heard)[0].startswith(_SAID)
 
 
 @torch.inference_mode()
@@ -204,8 +215,8 @@ def test_the_twin_of_transformers_gives_the_same(
     limits = DecodeLimits(_RATE, 0.1, 60)
     paths = [_SHARED / "speech" / name for name in ("jfk.flac", "s00_a.flac")]
     waveforms = [decode(path.read_bytes(), limits) for path in paths]
-    hidden = [_hidden(each, waveforms) for each in (left, right)]
-    assert torch.equal(*hidden)
-    texts = _texts(left, hidden[0])
-    assert texts == _texts(right, hidden[1])
+    heard = [_heard(each, waveforms) for each in (left, right)]
+    assert torch.equal(*map(_hidden, heard))
+    texts = _texts(left, heard[0])
+    assert texts == _texts(right, heard[1])
     assert "ask not what your country can do for you" in texts[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -96,7 +97,7 @@ class PhonesRunner:
         padded = torch.nn.utils.rnn.pad_sequence(mels, batch_first=True)
         log_probabilities = self._network(padded.to(self._device), lengths.to(self._device)).cpu()
         return [
-            _encoding(rows[:length], utterance.expected)
+            _encoding(rows[:length], utterance.expected, utterance.others)
             for rows, length, utterance in zip(
                 log_probabilities, output_length(lengths).tolist(), utterances, strict=True
             )
@@ -119,19 +120,32 @@ def _weights() -> bytes:
         raise ModelLoadError(f"the packaged weights cannot be read: {error}") from error
 
 
-def _encoding(log_probabilities: torch.Tensor, expected: Transcript | None) -> Encoding:
+def _encoding(
+    log_probabilities: torch.Tensor, expected: Transcript | None, others: Sequence[Transcript]
+) -> Encoding:
     """What one recording's ``[frames, 40]`` log-probabilities say."""
     softened = (log_probabilities / _TEMPERATURE).log_softmax(dim=1)
     phones = softened[:, BLANK + 1 :].softmax(dim=1).sqrt()
     speech = 1 - log_probabilities[:, BLANK].exp()
     heard = heard_phones(log_probabilities)
-    alignment = _alignment(softened, expected, heard)
-    return Encoding(
+    unaligned = Encoding(
         EncoderFeatures(phones.numpy(), speech.numpy(), FRAME_RATE_HZ),
         Transcript(" ".join(each.phone for each in heard), "phone"),
-        None if expected is None or alignment is None else alignment.evidence,
-        alignment,
+        evidence=None,
     )
+    own, *rest = (_aligned(unaligned, softened, each, heard) for each in (expected, *others))
+    return replace(own, others=tuple(rest))
+
+
+def _aligned(
+    encoding: Encoding,
+    log_probabilities: torch.Tensor,
+    expected: Transcript | None,
+    heard: tuple[HeardPhone, ...],
+) -> Encoding:
+    alignment = _alignment(log_probabilities, expected, heard)
+    evidence = None if expected is None or alignment is None else alignment.evidence
+    return replace(encoding, evidence=evidence, alignment=alignment)
 
 
 def _alignment(

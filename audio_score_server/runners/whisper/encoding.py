@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,7 @@ def tasks(
             [part for part in parts if part.speech.any()],
             language or (utterance.expected.language if utterance.expected else None),
             utterance.expected.text if utterance.expected else "",
+            tuple(other.text for other in utterance.others),
         )
         for utterance, parts in zip(utterances, heard, strict=True)
     ]
@@ -45,11 +47,14 @@ def encoding(utterance: Utterance[Any], heard: Sequence[Heard], written: Transcr
         np.concatenate([part.speech for part in heard]),
         heard[0].frame_rate_hz,
     )
-    return Encoding(
+    own = Encoding(
         features,
         Transcript(written.text, "word", written.language),
         None if utterance.expected is None else written.evidence,
         repeated=written.repeated,
+    )
+    return replace(
+        own, others=tuple(replace(own, evidence=evidence) for evidence in written.others)
     )
 
 

@@ -16,6 +16,7 @@ from audio_score_server.runners.whisper.doubts import doubts, unspoken
 from audio_score_server.runners.whisper.drafting import said_of
 from audio_score_server.runners.whisper.greedy import Limits, Passes, Reading, decode
 from audio_score_server.runners.whisper.hearing import Heard
+from audio_score_server.runners.whisper.likelihoods import likelihoods
 from audio_score_server.runners.whisper.passes import EagerPasses, ReplayedPasses
 from audio_score_server.runners.whisper.vocabulary import DraftText, Vocabulary, joined
 from audio_score_server.runners.workers import Workers
@@ -30,11 +31,13 @@ class Task:
         parts: those in which there is speech, as the encoder heard them.
         language: code; None to find out.
         expected: what it should say; empty where that is not known.
+        others: texts whose evidence is wanted besides.
     """
 
     parts: list[Heard]
     language: str | None
     expected: str
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class Transcription:
             before it.
         passes: decoder passes that it took.
         repeated: parts that were heard again, in the longest window.
+        others: like ``evidence``, of each of the task's ``others``.
     """
 
     text: str
@@ -55,6 +59,7 @@ class Transcription:
     evidence: FloatArray
     passes: int
     repeated: int
+    others: tuple[FloatArray, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +71,16 @@ class _Written:
         text: of that.
         language: code; None where the model knows but one.
         doubts: signs that it ran wild.
+        hidden: what it was read from, ``[positions, width]``.
+        unspoken: whether nobody speaks there.
     """
 
     reading: Reading
     text: str
     language: str | None
     doubts: int
+    hidden: torch.Tensor
+    unspoken: bool = False
 
 
 class Scribe:
@@ -132,13 +141,21 @@ class Scribe:
         parts = [page.parts.pop(0) for page in pages]
         written = self._read(limits, pages, parts, [part.hidden for part in parts])
         for page, part, first in zip(pages, parts, written, strict=True):
-            if not first.doubts or part.again is None or page.says(first.text):
-                page.take(first)
-                continue
-            page.repeated += 1
-            (second,) = self._read(limits, [page], [part], [part.again()])
-            # In doubt as it would be without short windows.
-            page.take(min(second, first, key=lambda each: each.doubts))
+            best = first
+            if first.doubts and part.again is not None and not page.says(first.text):
+                page.repeated += 1
+                (second,) = self._read(limits, [page], [part], [part.again()])
+                # In doubt as it would be without short windows.
+                best = min(second, first, key=lambda each: each.doubts)
+            page.take(best, self._others(page, best))
+
+    def _others(self, page: _Page, written: _Written) -> list[FloatArray]:
+        """Likelihoods of the drafts of a page's other texts, given what a part was read from."""
+        drafts = [other.draft() for other in page.others]
+        if written.unspoken:
+            return [np.full(len(draft), -np.inf, np.float32) for draft in drafts]
+        prompt = self.vocabulary.prompt(written.language)
+        return likelihoods(self._passes, prompt, written.hidden, drafts, self._most_rows)
 
     def _read(
         self,
@@ -148,7 +165,7 @@ class Scribe:
         hidden: Sequence[torch.Tensor],
     ) -> list[_Written]:
         """Parts as they are heard in windows of one length, ``[positions, width]`` each."""
-        drafts = [page.draft() for page in pages]
+        drafts = [page.expected.draft() for page in pages]
         # Every pass may be as wide as the widest first one.
         capacity = limits.most + 2 * self.vocabulary.prompt_length + max(map(len, drafts))
         session = self._passes.session(len(hidden), len(hidden[0]), capacity)
@@ -157,15 +174,19 @@ class Scribe:
         languages = self._languages([page.language for page in pages], session)
         prompts = [self.vocabulary.prompt(language) for language in languages]
         readings = decode(self._passes, session, prompts, drafts, limits)
-        return [self._judged(*each) for each in zip(parts, readings, languages, strict=True)]
+        read = zip(parts, readings, languages, hidden, strict=True)
+        return [self._judged(*each) for each in read]
 
-    def _judged(self, part: Heard, reading: Reading, language: str | None) -> _Written:
+    def _judged(
+        self, part: Heard, reading: Reading, language: str | None, hidden: torch.Tensor
+    ) -> _Written:
         text = self.vocabulary.text(reading.tokens)
         doubted = doubts(text, part.seconds, reading.mean)
         if not unspoken(reading.silence, reading.mean, doubted):
-            return _Written(reading, text, language, doubted)
+            return _Written(reading, text, language, doubted, hidden)
         unheard = np.full_like(reading.likelihoods, -np.inf)
-        return _Written(replace(reading, tokens=[], likelihoods=unheard), "", language, 0)
+        silent = replace(reading, tokens=[], likelihoods=unheard)
+        return _Written(silent, "", language, 0, hidden, unspoken=True)
 
     def _languages(self, known: Sequence[str | None], session: Session) -> list[str | None]:
         """Where they are not known, by the likeliest language token, as Whisper does it."""
@@ -185,39 +206,59 @@ class _Page:
         self.language = task.language
         self.repeated = 0
         self._text = words(task.expected)
-        self._expected: DraftText = vocabulary.draft(task.expected)
-        self._most = most
+        self.expected = _Expected(vocabulary.draft(task.expected), most)
+        self.others = [_Expected(vocabulary.draft(text), most) for text in task.others]
         self._written: list[_Written] = []
-        self._likelihoods = [np.empty(0, np.float32)]
-        self._covered = 0
-
-    def draft(self) -> list[int]:
-        """What is still expected, as much of it as one part can say."""
-        return self._expected.tokens[self._covered : self._covered + self._most - 1]
 
     def says(self, text: str) -> bool:
         """Whether a text is all that is expected: then it is right, however it looks."""
         return words(text) == self._text
 
-    def take(self, written: _Written) -> None:
-        """Keep what was read, and what of the draft is left for the parts to come."""
-        draft, reading = self.draft(), written.reading
+    def take(self, written: _Written, others: Sequence[FloatArray]) -> None:
+        """Keep what was read; ``others``: likelihoods of the other texts' drafts."""
+        reading = written.reading
         self.language = written.language
-        covered = said_of(draft, reading.tokens) if self.parts else len(draft)
-        self._covered += covered
-        self._likelihoods.append(reading.likelihoods[:covered])
+        self.expected.take(reading.tokens, reading.likelihoods, last=not self.parts)
+        for other, own in zip(self.others, others, strict=True):
+            other.take(reading.tokens, own, last=not self.parts)
         self._written.append(written)
 
     def transcription(self) -> Transcription:
         return Transcription(
             joined([written.text for written in self._written]),
             self.language,
-            self._expected.evidence(np.concatenate(self._likelihoods)),
+            self.expected.evidence(),
             sum(written.reading.passes for written in self._written),
             self.repeated,
+            tuple(other.evidence() for other in self.others),
         )
 
 
 def _positions(page: _Page) -> int:
     """How many the next part has."""
     return len(page.parts[0].hidden)
+
+
+class _Expected:
+    """A text that one recording may say, and how far it has come with it."""
+
+    def __init__(self, text: DraftText, most: int) -> None:
+        self._text = text
+        self._most = most
+        self._likelihoods = [np.empty(0, np.float32)]
+        self._covered = 0
+
+    def draft(self) -> list[int]:
+        """What is still expected, as much of it as one part can say."""
+        return self._text.tokens[self._covered : self._covered + self._most - 1]
+
+    def take(self, said: Sequence[int], likelihoods: FloatArray, last: bool) -> None:
+        """Keep what a part says of the draft, and what is left for the parts to come."""
+        draft = self.draft()
+        covered = len(draft) if last else said_of(draft, said)
+        self._covered += covered
+        self._likelihoods.append(likelihoods[:covered])
+
+    def evidence(self) -> FloatArray:
+        """Probability of each word."""
+        return self._text.evidence(np.concatenate(self._likelihoods))
