@@ -125,16 +125,10 @@ def _load_models(settings: Settings) -> list[_Loaded]:
 
 
 def _ears_wanted(settings: Settings) -> bool:
-    """Whether a model compares phones and none that hears them is chosen."""
+    """Whether a model has use for phones and none that hears them is chosen."""
     chosen = settings.chosen_models()
-    by_phones = any(_by_phones(model) for model in chosen)
-    return by_phones and not any(isinstance(model, PhonesSettings) for model in chosen)
-
-
-def _by_phones(model: ModelSettings) -> bool:
-    return (
-        isinstance(model, WhisperSettings | HiggsAudioSettings) and model.audio_features == "phones"
-    )
+    useful = any(isinstance(model, WhisperSettings | HiggsAudioSettings) for model in chosen)
+    return useful and not any(isinstance(model, PhonesSettings) for model in chosen)
 
 
 def _load_model(model: ModelSettings, settings: Settings, loader: Loader) -> _Loaded | None:
@@ -210,10 +204,12 @@ def _local(
         (runner.fingerprint, _settings_fingerprint(settings)),
         int(settings.reference_memory_mib * 2**20),
     )
+    fitted = isinstance(model, WhisperSettings | HiggsAudioSettings)
     options = LocalOptions(
         _decode_limits(settings),
         model.audio_similarity == "aligned",
-        _by_phones(model),
+        model.audio_features if isinstance(model, WhisperSettings | HiggsAudioSettings) else "own",
+        fitted,
         settings.canary_interval_s > 0,
     )
     batcher = _batcher(model.key, runner, around)

@@ -32,3 +32,10 @@ def look_english(texts: Iterable[str]) -> bool:
         return False
     common = sum(word in _COMMON for word in words)
     return len(words) < _FEWEST_WORDS or common >= _LEAST_SHARE * len(words)
+
+
+def surely_english(texts: Iterable[str]) -> bool:
+    """As ``look_english``, but False of texts too short to tell."""
+    words = [word for text in texts for word in _WORD.findall(text.casefold())]
+    common = sum(word in _COMMON for word in words)
+    return all(map(str.isascii, words)) and common >= _LEAST_SHARE * len(words) > 0

@@ -16,6 +16,7 @@ from audio_score_server.scoring.audio import (
     similarity,
 )
 from audio_score_server.scoring.level import impostor_level, placed
+from audio_score_server.scoring.view import Unchanged, View
 from audio_score_server.writing import words
 
 
@@ -47,26 +48,38 @@ class AudioMeasure(Protocol):
 class Aligned:
     """Frame by frame, placed between other lines and a perfect copy."""
 
-    def __init__(self, cohort: Sequence[Impostor]) -> None:
-        """``cohort``: whom each clip is compared with, to know what likeness is worth."""
-        self._centre = mean_frame([impostor.features for impostor in cohort])
-        self._cohort = [(each.clip, Side.of(each.features, self._centre)) for each in cohort]
+    def __init__(self, cohort: Sequence[Impostor], view: View | None = None) -> None:
+        """Compare as the cohort tells what likeness is worth.
+
+        Args:
+            cohort: whom each clip is compared with.
+            view: in which features are compared; as they are where there is none.
+        """
+        self._view = view or Unchanged()
+        viewed = [self._view(impostor.features) for impostor in cohort]
+        self._centre = mean_frame(viewed)
+        self._cohort = [
+            (each.clip, Side.of(features, self._centre))
+            for each, features in zip(cohort, viewed, strict=True)
+        ]
         self._levels: dict[ClipId, float] = {}
 
     def score(self, clip: Clip, reference: Reference, recording: EncoderFeatures) -> float:
         """See ``AudioMeasure.score``; a clip's level is found when it is first asked for."""
-        side = Side.of(reference.features, self._centre)
+        side = self._side(reference.features)
         if clip.id not in self._levels:
             self._levels[clip.id] = self._level(clip, side)
-        other = Side.of(recording, self._centre)
+        other = self._side(recording)
         if not len(side.places) or not len(other.places):
             return 0.0
         return placed(similarity(side, other), self._levels[clip.id])
 
     def path(self, reference: Reference, recording: EncoderFeatures) -> IntArray:
         """See ``AudioMeasure.path``."""
-        sides = (Side.of(each, self._centre) for each in (reference.features, recording))
-        return best_path(*sides)
+        return best_path(self._side(reference.features), self._side(recording))
+
+    def _side(self, features: EncoderFeatures) -> Side:
+        return Side.of(self._view(features), self._centre)
 
     def _level(self, clip: Clip, side: Side) -> float:
         return impostor_level(

@@ -17,6 +17,7 @@ from audio_score_server.audio.decode import DecodeLimits, decode
 from audio_score_server.batching import Batcher, Ticket
 from audio_score_server.domain import (
     Contours,
+    EncoderFeatures,
     Encoding,
     Reference,
     Score,
@@ -31,21 +32,24 @@ from audio_score_server.errors import (
     QueueFull,
     ReferenceMissing,
 )
+from audio_score_server.language.english import surely_english
 from audio_score_server.language.lexicon import pronounce
 from audio_score_server.pipelines.audio import Aligned, AudioMeasure, Impostor, Pooled
 from audio_score_server.pipelines.canary import Canary
 from audio_score_server.pipelines.protocol import Explanation, Judgement, Traffic, Upload
 from audio_score_server.references.build import ReferenceBuilder
-from audio_score_server.references.cohort import COHORT, choose_cohort
+from audio_score_server.references.cohort import COHORT, built_in_speech, choose_cohort
 from audio_score_server.references.entry import EntryInvalid
-from audio_score_server.references.library import Clip, Library
+from audio_score_server.references.library import Clip, ClipId, Library
 from audio_score_server.references.store import ReferenceStore
 from audio_score_server.runners.protocol import Runner
 from audio_score_server.scoring.detail import explain
-from audio_score_server.scoring.text import text_similarity
+from audio_score_server.scoring.text import borne_out, text_similarity
 from audio_score_server.scoring.verdict import Evidence, verdicts
 from audio_score_server.scoring.version import SCORE_VERSION
+from audio_score_server.scoring.view import View, fit_phone_view, fit_white_view
 from audio_score_server.scoring.words_by_phones import Sounds
+from audio_score_server.settings import AudioFeatures
 from audio_score_server.stages import Stages
 
 _LOG = logging.getLogger(__name__)
@@ -64,13 +68,16 @@ class LocalOptions:
     Attributes:
         limits: of recordings and clips.
         aligned: whether sounds are compared frame by frame, or by their means alone.
-        by_phones: whether English clips' sounds are compared by the ears' features.
+        features: whose are compared: the model's ``own``, the ears' ``phones``, or by ``auto`` the
+            latter for clips in English.
+        fitted: whether the model's own features are seen through a view that is fitted to them.
         watched: whether ``ailment`` will be asked for.
     """
 
     limits: DecodeLimits
     aligned: bool = True
-    by_phones: bool = False
+    features: AudioFeatures = "own"
+    fitted: bool = False
     watched: bool = True
 
 
@@ -132,6 +139,7 @@ class LocalPipeline:
         self._started = False
         self._rebuilding = asyncio.Lock()
         self._canary: Canary | None = None
+        self._english_library = False
         self.on_death: Callable[[BaseException], object] = lambda _: None
         batcher.on_death = lambda error: self.on_death(error)
 
@@ -150,20 +158,23 @@ class LocalPipeline:
         try:
             await ears.start(library, concurrency)
         except Exception as error:
-            if self._options.by_phones:
+            if self._options.features == "phones":
                 raise
-            _LOG.warning("Model %s: no phones in its details: %r.", self.key, error)
+            _LOG.warning("Model %s: without a phone encoder to help: %r.", self.key, error)
             self._ears = None
 
     async def _start(self, library: Library, concurrency: int) -> None:
         texts = [clip.text for clip in library.clips() if clip.text]
+        self._english_library = surely_english(texts)
         objection = await self._in_pool(self._runner.objection, texts)
         if objection:
             _LOG.warning("Model %s: %s.", self.key, objection)
         await self._batcher.call(self._runner.warm_up)
         await self._builder.build_missing(library.clips(), concurrency)
         if self._options.aligned:
-            self._measure = Aligned(await self._cohort(library, concurrency))
+            cohort = await self._cohort(library, concurrency)
+            view = await self._fit_view(cohort, concurrency) if self._options.fitted else None
+            self._measure = Aligned(cohort, view)
         if self._options.watched:
             self._canary = await self._find_canary(library)
 
@@ -177,16 +188,39 @@ class LocalPipeline:
             len(clips),
             len(built_in),
         )
-        await self._builder.build_missing(built_in, concurrency)
-        cohort = []
+        features = await self.features_of(clips, concurrency)
+        return [Impostor(clip, features[clip.id]) for clip in clips if clip.id in features]
+
+    async def _fit_view(self, cohort: Sequence[Impostor], concurrency: int) -> View | None:
+        """On the built-in speech and the cohort, with the ears as the teacher where there are any.
+
+        Fitted at every start, from features that are cached: nothing can be stale.
+        """
+        speech = {clip.id: clip for clip in built_in_speech()}
+        speech |= {impostor.clip.id: impostor.clip for impostor in cohort}
+        own = await self.features_of([*speech.values()], concurrency)
+        taught = await self._ears.features_of([*speech.values()], concurrency) if self._ears else {}
+        pairs = [(own[each], taught[each]) for each in speech if each in own and each in taught]
+        view = await self._in_pool(fit_phone_view, pairs)
+        if view is None:
+            _LOG.warning("Model %s: its features are whitened: no phones to fit them to.", self.key)
+            return await self._in_pool(fit_white_view, [*own.values()])
+        return view
+
+    async def features_of(
+        self, clips: Sequence[Clip], concurrency: int
+    ) -> dict[ClipId, EncoderFeatures]:
+        """What the model hears in clips of the library or the package; not those that it cannot."""
+        await self._builder.build_missing(
+            [each for each in clips if not self.failed(each)], concurrency
+        )
+        found = {}
         for clip in clips:
             try:
-                reference = await self._in_pool(self._store.read, clip)
+                found[clip.id] = (await self._in_pool(self._store.read, clip)).features
             except EntryInvalid as reason:
-                _LOG.warning("Model %s: no cohort with %s: %s.", self.key, clip.path.name, reason)
-            else:
-                cohort.append(Impostor(clip, reference.features))
-        return cohort
+                _LOG.warning("Model %s: does without %s: %s.", self.key, clip.path.name, reason)
+        return found
 
     async def close(self) -> None:
         """Refuse what still waits and let go of the model."""
@@ -253,7 +287,7 @@ class LocalPipeline:
         self, clip: Clip, reference: Reference, take: Take, explained: bool
     ) -> Judgement:
         own = Hearing(reference, take.encoding)
-        phones = await self._listen_for_phones(clip, reference, take.waveform, explained)
+        phones = await self._listen_for_phones(clip, reference, take.waveform)
         score = await self._in_pool(self._score, clip, own, phones)
         if not explained:
             return Judgement(score)
@@ -268,35 +302,40 @@ class LocalPipeline:
         return Judgement(score, self._explain(clip, own, phones, recording, score))
 
     async def _listen_for_phones(
-        self, clip: Clip, reference: Reference, waveform: Waveform, explained: bool
+        self, clip: Clip, reference: Reference, waveform: Waveform
     ) -> Hearing | None:
-        """What the ears hear, where that is asked for and they know the language."""
-        wanted = explained or self._options.by_phones
-        if self._ears is None or not wanted or reference.transcript.language != _ENGLISH:
+        """What the ears hear, where they have a say."""
+        if self._ears is None or not self._by_phones(reference):
             return None
         return await self._ears.listen(clip, waveform)
+
+    def _by_phones(self, reference: Reference) -> bool:
+        """Whether the ears have a say: in English, where they know the words' sounds, always."""
+        return self._options.features == "phones" or _english(reference)
 
     async def _listen_for_all_phones(
         self, clips: Sequence[Clip], hearings: Sequence[Hearing], waveform: Waveform
     ) -> list[Hearing | None]:
-        """As ``_listen_for_phones``, with reasons asked for."""
-        english = [
-            place
-            for place, hearing in enumerate(hearings)
-            if hearing.reference.transcript.language == _ENGLISH
+        """As ``_listen_for_phones``, for several clips."""
+        wanted = [
+            place for place, hearing in enumerate(hearings) if self._by_phones(hearing.reference)
         ]
-        if self._ears is None or not english:
+        if self._ears is None or not wanted:
             return [None] * len(clips)
-        heard = await self._ears.listen_all([clips[place] for place in english], waveform)
-        found = dict(zip(english, heard, strict=True))
+        heard = await self._ears.listen_all([clips[place] for place in wanted], waveform)
+        found = dict(zip(wanted, heard, strict=True))
         return [found.get(place) for place in range(len(clips))]
 
     def _score(self, clip: Clip, own: Hearing, phones: Hearing | None) -> Score:
-        if self._options.by_phones and self._ears is not None and phones is not None:
-            audio = self._ears.alike(clip, phones)
-        else:
-            audio = self.alike(clip, own)
-        return Score(audio, text_similarity(own.reference.transcript, own.encoding))
+        text = text_similarity(own.reference.transcript, own.encoding)
+        if phones is None or self._ears is None:
+            return Score(self.alike(clip, own), text)
+        if _english(own.reference):
+            sounds = text_similarity(phones.reference.transcript, phones.encoding)
+            text = borne_out(text, sounds)
+        if self._options.features == "own":
+            return Score(self.alike(clip, own), text)
+        return Score(self._ears.alike(clip, phones), text)
 
     def _explain(
         self, clip: Clip, own: Hearing, phones: Hearing | None, recording: Contours, score: Score
@@ -310,7 +349,7 @@ class LocalPipeline:
             self._measure.path(reference, encoding.features),
             text=clip.text,
             spoken=pronounce(clip.text) if clip.text else (),
-            companion=_sounds(clip, phones),
+            companion=_sounds(clip, phones) if _english(reference) else None,
             verdicts=verdicts(Evidence(score, reference.contours, recording, *heard)),
             score_version=SCORE_VERSION,
         )
@@ -399,7 +438,7 @@ class LocalPipeline:
                     raise _missing(clip, str(error)) from error
 
     async def _encode_clip(self, clip: Clip) -> Reference:
-        expected = await self._in_pool(self._runner.expected, clip.text) if clip.text else None
+        expected = await self._in_pool(self._expected, clip.text) if clip.text else None
         with self._batcher.admit(bounded=False) as ticket:
             waveform, features = await self._in_pool(self._prepare, clip.path.read_bytes)
             outcome = await ticket.submit(Utterance(features, expected), waveform.seconds)
@@ -411,10 +450,26 @@ class LocalPipeline:
             encoding.alignment,
         )
 
+    def _expected(self, text: str) -> Transcript | None:
+        """A perfect reading; in English where library and text say so, however it sounds.
+
+        A learner's English is often taken for the learner's own language.
+        """
+        expected = self._runner.expected(text)
+        if expected is None or expected.language is not None:
+            return expected
+        english = self._english_library and surely_english([text])
+        return replace(expected, language=_ENGLISH) if english else expected
+
     async def _in_pool(
         self, function: Callable[[*Arguments], Result], *arguments: *Arguments
     ) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
+
+
+def _english(reference: Reference) -> bool:
+    """Whether the clip is in the language whose words' sounds are known."""
+    return reference.transcript.language == _ENGLISH
 
 
 def _sounds(clip: Clip, phones: Hearing | None) -> Sounds | None:

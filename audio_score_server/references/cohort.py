@@ -24,8 +24,9 @@ def choose_cohort(clips: Sequence[Clip]) -> list[Clip]:
     which is often one scene or one voice, is not chosen together.
     """
     ranked = sorted(clips, key=lambda clip: zlib.crc32(str(clip.id).encode()))
-    return [*ranked[:_MOST], *_built_in()][: max(_MOST, len(_built_in()))]
+    return [*ranked[:_MOST], *built_in_speech()][:_MOST]
 
 
-def _built_in() -> list[Clip]:
+def built_in_speech() -> list[Clip]:
+    """Lines of many voices, native and not, that ship in the package; in order."""
     return [replace(clip, id=ClipId(COHORT, clip.id.cid)) for clip in scan(_LINES).clips()]

@@ -8,9 +8,9 @@ from typing import Final
 
 import numpy as np
 
-_ABOVE: Final = 2.0
-"""Standard deviations above the mean impostor at which likeness begins: of other lines about two in
-a hundred are more alike than that."""
+_ABOVE: Final = 1.25
+"""Standard deviations above the mean impostor at which likeness begins: of other lines about one in
+ten is more alike than that, and hardly any by much."""
 _SOFTNESS: Final = 0.02
 """Of the way from level to copy: the corner at the level is rounded by so much. Below it scores
 still differ, but are next to nothing: how unlike a recording is remains to be seen."""

@@ -20,6 +20,8 @@ _NEIGHBOURS: Final = 3
 seven in a row."""
 _NOTHING: Final = 0.4
 """Worth of such a run, between 0 and 1, that other lines reach."""
+_SOUNDS: Final = 0.75
+"""What phones count beside words."""
 _EVERYTHING: Final = 0.9
 """And that a clear reading reaches: no model is surer of a human voice."""
 
@@ -42,6 +44,19 @@ def text_similarity(expected: Transcript, recording: Encoding) -> float:
     if not wanted:
         return 0.0
     return word_similarity(wanted, wording(heard.text, language), recording.evidence)
+
+
+def borne_out(words: float, sounds: float) -> float:
+    """The score of a text by a recogniser's words, as far as a phone encoder bears them out.
+
+    Where the two differ, it is nearly always the recogniser: of learners it takes half of the words
+    for others, and a wrong word it repairs by those around it.
+
+    Args:
+        words: ``text_similarity`` of the transcript, from 0 to 1.
+        sounds: ``text_similarity`` of the phones, from 0 to 1.
+    """
+    return _SOUNDS * sounds + (1 - _SOUNDS) * words
 
 
 def evidence_similarity(evidence: FloatArray) -> float:

@@ -2,6 +2,7 @@
 
 from audio_score_server.settings.load import load_settings
 from audio_score_server.settings.model import (
+    AudioFeatures,
     FakeSettings,
     HiggsAudioSettings,
     HiggsRemoteSettings,
@@ -12,6 +13,7 @@ from audio_score_server.settings.model import (
 )
 
 __all__ = [
+    "AudioFeatures",
     "FakeSettings",
     "HiggsAudioSettings",
     "HiggsRemoteSettings",

@@ -16,6 +16,7 @@ from audio_score_server.errors import SettingsError
 
 _DEVICE: Final = r"^(auto|cpu|cuda|cuda:\d+)$"
 Device = Annotated[str, Field(pattern=_DEVICE)]
+AudioFeatures = Literal["auto", "own", "phones"]
 Dtype = Literal["auto", "float32", "float16", "bfloat16"]
 SYSTEM_PROMPT: Final = (
     "You judge how closely a person's recording performs a short reference clip. You hear the "
@@ -60,10 +61,11 @@ class PhonesSettings(_LocalSettings):
 
 
 class _CheckpointSettings(_LocalSettings):
-    audio_features: Literal["own", "phones"] = Field(
-        default="own",
-        description="What is compared: the model's own features, or for clips in English those of "
-        "the packaged phone encoder, which knows less of voices and more of sounds.",
+    audio_features: AudioFeatures = Field(
+        default="auto",
+        description="What is compared. `own`: the model's features, in a view fitted to the phones "
+        "in them. `phones`: those of the packaged phone encoder. `auto`: `phones` for clips in "
+        "English, else `own`.",
     )
     model_id: str = Field(min_length=1, description="Checkpoint on the hub, or a folder.")
     revision: str | None = Field(

@@ -106,7 +106,7 @@ def _serve(arguments: Sequence[str]) -> Any:
     from audio_score_server.references import cohort
 
     # Batches are counted: only those of the test's own clips and recordings.
-    cohort._built_in = list
+    cohort.built_in_speech = list
     fake.FakeRunner = _GatedRunner  # type: ignore[misc]
     return main(Path("config.json"), arguments)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
+from typing import Final
 
 import numpy as np
 import torch
@@ -21,6 +22,9 @@ from audio_score_server.runners.whisper.passes import EagerPasses, ReplayedPasse
 from audio_score_server.runners.whisper.vocabulary import DraftText, Vocabulary, joined
 from audio_score_server.runners.workers import Workers
 from audio_score_server.writing import words
+
+_ENGLISH: Final = "en"
+"""What checkpoints of one language know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +194,9 @@ class Scribe:
 
     def _languages(self, known: Sequence[str | None], session: Session) -> list[str | None]:
         """Where they are not known, by the likeliest language token, as Whisper does it."""
-        if not self.vocabulary.languages or all(known):
+        if not self.vocabulary.languages:
+            return [_ENGLISH] * len(known)
+        if all(known):
             return list(known)
         allowed = torch.tensor(list(self.vocabulary.languages.values()), device=session.keys.device)
         best = self._decoder.best_of(session, self.vocabulary.start, allowed)
