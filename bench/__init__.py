@@ -5,6 +5,7 @@
     python -m bench.library     what ten thousand cached clips cost at start
     python -m bench.scores      scores a second, by stage and over HTTP
     python -m bench.scoring     alignment and scoring of a pair, against librosa's and numpy's
+    python -m bench.evaluation  an evaluation's trials together, against one by one
     python -m bench.serving     servers that batch, against others, and the floor
     python -m bench.soak        minutes of overload, and what it leaves
     python -m bench.runners     Whisper and Higgs-Audio against others, and the floor

@@ -1,0 +1,132 @@
+"""What an evaluation's trials cost together, against one by one.
+
+    python -m bench.evaluation FOLDER [--config FILE] [--limit N] [--recordings N]
+
+The recordings of a manifest (docs/evaluation.md) are scored against their clips by the first model
+of the settings: one trial after the other as requests would be, then all trials of a recording at
+once as ``audio-score evaluate`` does it. Clips are encoded before. Printed are seconds of the clock
+and processor seconds of this process, how many times as long the former way takes, and how far the
+scores of both are apart.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from tqdm import tqdm
+
+from audio_score_server.assembly import build_service
+from audio_score_server.evaluation.clips import clip_id, fill
+from audio_score_server.evaluation.manifest import read_manifest
+from audio_score_server.evaluation.plan import Plan, Trial, make_plan
+from audio_score_server.pipelines.protocol import Judgement
+from audio_score_server.service import ScoreService
+from audio_score_server.settings import load_settings
+from audio_score_server.stages import Stages
+from audio_score_server.telemetry.metrics import Metrics
+from bench.demo import ROOT
+from bench.measure import show
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one way took.
+
+    Attributes:
+        clock_s: seconds.
+        processor_s: of all threads.
+        judgements: of all trials, in order.
+    """
+
+    clock_s: float
+    processor_s: float
+    judgements: list[Judgement]
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("folder", type=Path, help="Recordings and their manifest.csv.")
+    parser.add_argument("--config", type=Path, default=ROOT / "config.json", help="Settings.")
+    parser.add_argument("--limit", type=int, default=100, help="Most impostors of a recording.")
+    parser.add_argument("--recordings", type=int, default=8, help="Most recordings.")
+    arguments = parser.parse_args()
+    plan = make_plan(read_manifest(arguments.folder), None, False, arguments.limit)
+    recordings = [
+        list(group) for _, group in groupby(plan.trials, key=lambda trial: trial.recording)
+    ][: arguments.recordings]
+    alone, together = asyncio.run(_measure(plan, recordings, arguments.config))
+    apart = max(
+        abs(one.score.audio - other.score.audio) + abs(one.score.text - other.score.text)
+        for one, other in zip(alone.judgements, together.judgements, strict=True)
+    )
+    show(
+        f"{len(recordings)} recordings, {len(alone.judgements)} trials; scores at most "
+        f"{apart:.1e} apart",
+        ("", "clock s", "processor s"),
+        [
+            ["one by one", f"{alone.clock_s:.1f}", f"{alone.processor_s:.1f}"],
+            ["together", f"{together.clock_s:.1f}", f"{together.processor_s:.1f}"],
+            [
+                "ratio",
+                f"{alone.clock_s / together.clock_s:.1f}",
+                f"{alone.processor_s / together.processor_s:.1f}",
+            ],
+        ],
+    )
+
+
+async def _measure(plan: Plan, recordings: list[list[Trial]], config: Path) -> tuple[Cost, Cost]:
+    with tempfile.TemporaryDirectory(prefix="bench-evaluation-") as name:
+        clips = Path(name, "clips")
+        clips.mkdir()
+        fill(clips, plan.clips, None, True)
+        flags = {"video_clip_dir": clips, "cache_dir": Path(name, "cache")}
+        service = build_service(load_settings(flags, {}, config), Metrics())
+        try:
+            await service.start()
+            # Levels of clips and memories of words are there before either counts.
+            await _one_by_one(service, recordings[0])
+            return (
+                await _cost(lambda trials: _one_by_one(service, trials), recordings, "one by one"),
+                await _cost(lambda trials: _together(service, trials), recordings, "together"),
+            )
+        finally:
+            await service.close()
+
+
+async def _one_by_one(service: ScoreService, trials: list[Trial]) -> list[Judgement]:
+    ids = [clip_id(trial.clip) for trial in trials]
+    upload = trials[0].path.read_bytes
+    return [
+        await service.score(each.uid, each.cid, None, upload, Stages(), explained=True)
+        for each in ids
+    ]
+
+
+async def _together(service: ScoreService, trials: list[Trial]) -> list[Judgement]:
+    ids = [clip_id(trial.clip) for trial in trials]
+    return await service.score_all(ids, None, trials[0].path.read_bytes)
+
+
+async def _cost(
+    score: Callable[[list[Trial]], Awaitable[list[Judgement]]],
+    recordings: list[list[Trial]],
+    what: str,
+) -> Cost:
+    judgements: list[Judgement] = []
+    clock, processor = time.monotonic(), time.process_time()
+    for trials in tqdm(recordings, desc=what, unit="recording"):
+        judgements += await score(trials)
+    return Cost(time.monotonic() - clock, time.process_time() - processor, judgements)
+
+
+if __name__ == "__main__":
+    main()
