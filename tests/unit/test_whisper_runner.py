@@ -160,7 +160,7 @@ def test_what_is_expected_is_in_the_language_that_is_set(made: Path, runner: Run
 def test_a_checkpoint_for_english_hears_english(made: Path, waveforms: list[Waveform]) -> None:
     encodings = _run(_load(made / "english"), waveforms)
     assert _texts(encodings) == _Theirs(made / "english", waveforms).texts()
-    assert {encoding.transcript.language for encoding in encodings} == {None}
+    assert {encoding.transcript.language for encoding in encodings} == {"en"}
     again = _run(_load(made / "english", language="en"), waveforms)
     assert _texts(again) == _texts(encodings)
 
