@@ -22,7 +22,7 @@ _NOTHING: Final = 0.4
 """Worth of such a run, between 0 and 1, that other lines reach."""
 _SOUNDS: Final = 0.75
 """What phones count beside words."""
-_EVERYTHING: Final = 0.9
+_EVERYTHING: Final = 0.82
 """And that a clear reading reaches: no model is surer of a human voice."""
 
 

@@ -26,7 +26,8 @@ from tests.voices import JAPANESE, JAPANESE_VOICES, Line, another, spoken
 _UID, _KEY = "film", "w"
 _MEMORY = 2**20
 
-pytestmark = [pytest.mark.trained, pytest.mark.process]
+# Encoding the built-in speech with true weights takes its time where the processor is busy.
+pytestmark = [pytest.mark.trained, pytest.mark.process, pytest.mark.timeout(600)]
 
 
 @dataclass(frozen=True)

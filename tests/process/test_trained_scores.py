@@ -1,0 +1,94 @@
+"""Scores of natural voices through trained models: in one range, whichever model is asked."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from pathlib import Path
+
+import pytest
+
+from audio_score_server.assembly import build_service
+from audio_score_server.domain import Score
+from audio_score_server.service import ScoreService
+from audio_score_server.settings import PhonesSettings, Settings, WhisperSettings
+from audio_score_server.stages import Stages
+from audio_score_server.telemetry.metrics import Metrics
+from tests.voices import ENGLISH, ENGLISH_VOICES, Line, another, half, spoken
+
+_UID = "film"
+_MODELS = ("phones", "tiny", "base")
+_KINDS = ("right", "half", "wrong")
+
+# Encoding the built-in speech with true weights takes its time where the processor is busy.
+pytestmark = [pytest.mark.trained, pytest.mark.process, pytest.mark.timeout(600)]
+Scores = dict[tuple[str, str], list[Score]]
+
+
+@pytest.fixture(scope="module")
+def scores(
+    whisper_base: Path, whisper_tiny_en: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Scores:
+    """By model and kind of recording, of every line."""
+    folder = tmp_path_factory.mktemp("english")
+    settings = Settings(
+        models=(
+            PhonesSettings(key="phones", type="phones"),
+            WhisperSettings(key="tiny", type="whisper", model_id=str(whisper_tiny_en)),
+            WhisperSettings(key="base", type="whisper", model_id=str(whisper_base)),
+        ),
+        video_clip_dir=_library(folder / "clips"),
+        cache_dir=folder / "cache",
+        device="cpu",
+        canary_interval_s=0,
+    )
+    return asyncio.run(_score_all(settings))
+
+
+def _library(folder: Path) -> Path:
+    folder.mkdir()
+    for number, line in enumerate(ENGLISH):
+        shutil.copyfile(spoken(line, ENGLISH_VOICES[0]), folder / f"{_UID}_{number}.flac")
+        (folder / f"{_UID}_{number}.txt").write_text(line.text, encoding="utf-8")
+    return folder
+
+
+async def _score_all(settings: Settings) -> Scores:
+    service = build_service(settings, Metrics())
+    await service.start()
+    try:
+        return {
+            (model, kind): await _of(service, model, kind) for model in _MODELS for kind in _KINDS
+        }
+    finally:
+        await service.close()
+
+
+async def _of(service: ScoreService, model: str, kind: str) -> list[Score]:
+    found = []
+    for number, line in enumerate(ENGLISH):
+        path = spoken(_said(line, kind), ENGLISH_VOICES[1])
+        judgement = await service.score(_UID, str(number), model, path.read_bytes, Stages())
+        found.append(judgement.score)
+    return found
+
+
+def _said(line: Line, kind: str) -> Line:
+    return {"right": line, "half": half(line), "wrong": another(line)}[kind]
+
+
+@pytest.mark.parametrize("model", _MODELS)
+def test_a_clear_reading_by_another_voice_is_good_and_another_line_is_nothing(
+    scores: Scores, model: str
+) -> None:
+    right, half_of_it, wrong = ([score.total for score in scores[model, kind]] for kind in _KINDS)
+    assert min(right) >= 0.8
+    assert max(wrong) <= 0.05
+    for whole, part, other in zip(right, half_of_it, wrong, strict=True):
+        assert other < part < whole
+
+
+def test_the_range_does_not_depend_on_the_model(scores: Scores) -> None:
+    for number in range(len(ENGLISH)):
+        totals = [scores[model, "right"][number].total for model in _MODELS]
+        assert max(totals) - min(totals) < 0.1
