@@ -29,6 +29,7 @@ from audio_score_server.runners.protocol import Runner
 from audio_score_server.runners.registry import Loader
 from audio_score_server.service import Parts, ScoreService, ServiceLimits
 from audio_score_server.settings import (
+    AudioFeatures,
     FakeSettings,
     HiggsAudioSettings,
     HiggsRemoteSettings,
@@ -40,6 +41,8 @@ from audio_score_server.settings import (
 from audio_score_server.telemetry.metrics import Metrics, ModelState
 
 _LOG = logging.getLogger(__name__)
+_CHECKPOINTS: Final = (WhisperSettings, HiggsAudioSettings)
+"""Models that tell words and no phones, of frames that hold more than what is said."""
 _EARS: Final = PhonesSettings(key="phones-ears", type="phones")
 
 
@@ -127,7 +130,7 @@ def _load_models(settings: Settings) -> list[_Loaded]:
 def _ears_wanted(settings: Settings) -> bool:
     """Whether a model has use for phones and none that hears them is chosen."""
     chosen = settings.chosen_models()
-    useful = any(isinstance(model, WhisperSettings | HiggsAudioSettings) for model in chosen)
+    useful = any(isinstance(model, _CHECKPOINTS) for model in chosen)
     return useful and not any(isinstance(model, PhonesSettings) for model in chosen)
 
 
@@ -204,16 +207,23 @@ def _local(
         (runner.fingerprint, _settings_fingerprint(settings)),
         int(settings.reference_memory_mib * 2**20),
     )
-    fitted = isinstance(model, WhisperSettings | HiggsAudioSettings)
     options = LocalOptions(
         _decode_limits(settings),
         model.audio_similarity == "aligned",
-        model.audio_features if isinstance(model, WhisperSettings | HiggsAudioSettings) else "own",
-        fitted,
+        _features_of(model),
+        isinstance(model, _CHECKPOINTS),
         settings.canary_interval_s > 0,
     )
     batcher = _batcher(model.key, runner, around)
     return LocalPipeline(model.key, runner, batcher, store, around.pool, options, ears)
+
+
+def _features_of(model: ModelSettings) -> AudioFeatures:
+    """What is compared; where means are, the model's own, unless phones are asked for."""
+    if not isinstance(model, _CHECKPOINTS):
+        return "own"
+    pooled = model.audio_similarity == "pooled"
+    return "own" if pooled and model.audio_features == "auto" else model.audio_features
 
 
 def _batcher(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 _WORD: Final = re.compile(r"[^\W\d_]+")
@@ -27,15 +27,26 @@ def look_english(texts: Iterable[str]) -> bool:
 
     Word lists cannot tell: the dictionary knows the names and the loans of every language.
     """
-    words = [word for text in texts for word in _WORD.findall(text.casefold())]
+    words = _words(texts)
     if sum(not word.isascii() for word in words) > len(words) / 2:
         return False
-    common = sum(word in _COMMON for word in words)
-    return len(words) < _FEWEST_WORDS or common >= _LEAST_SHARE * len(words)
+    return len(words) < _FEWEST_WORDS or _share(words) >= _LEAST_SHARE
 
 
 def surely_english(texts: Iterable[str]) -> bool:
     """As ``look_english``, but False of texts too short to tell."""
-    words = [word for text in texts for word in _WORD.findall(text.casefold())]
-    common = sum(word in _COMMON for word in words)
-    return all(map(str.isascii, words)) and common >= _LEAST_SHARE * len(words) > 0
+    return _share(_words(texts)) >= _LEAST_SHARE
+
+
+def foreign_letters(text: str) -> bool:
+    """Whether a text has letters that few English words are written with."""
+    return not all(map(str.isascii, _words([text])))
+
+
+def _words(texts: Iterable[str]) -> list[str]:
+    return [word for text in texts for word in _WORD.findall(text.casefold())]
+
+
+def _share(words: Sequence[str]) -> float:
+    """Of the words that hold English together, among all; 0 of none."""
+    return sum(word in _COMMON for word in words) / max(1, len(words))

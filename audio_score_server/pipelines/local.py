@@ -32,7 +32,7 @@ from audio_score_server.errors import (
     QueueFull,
     ReferenceMissing,
 )
-from audio_score_server.language.english import surely_english
+from audio_score_server.language.english import foreign_letters, surely_english
 from audio_score_server.language.lexicon import pronounce
 from audio_score_server.pipelines.audio import Aligned, AudioMeasure, Impostor, Pooled
 from audio_score_server.pipelines.canary import Canary
@@ -196,11 +196,12 @@ class LocalPipeline:
 
         Fitted at every start, from features that are cached: nothing can be stale.
         """
-        speech = {clip.id: clip for clip in built_in_speech()}
-        speech |= {impostor.clip.id: impostor.clip for impostor in cohort}
-        own = await self.features_of([*speech.values()], concurrency)
-        taught = await self._ears.features_of([*speech.values()], concurrency) if self._ears else {}
-        pairs = [(own[each], taught[each]) for each in speech if each in own and each in taught]
+        own = {impostor.clip.id: impostor.features for impostor in cohort}
+        others = [clip for clip in built_in_speech() if clip.id not in own]
+        own |= await self.features_of(others, concurrency)
+        speech = [*(impostor.clip for impostor in cohort), *others]
+        taught = await self._ears.features_of(speech, concurrency) if self._ears else {}
+        pairs = [(own[each], taught[each]) for each in own if each in taught]
         view = await self._in_pool(fit_phone_view, pairs)
         if view is None:
             _LOG.warning("Model %s: its features are whitened: no phones to fit them to.", self.key)
@@ -458,7 +459,7 @@ class LocalPipeline:
         expected = self._runner.expected(text)
         if expected is None or expected.language is not None:
             return expected
-        english = self._english_library and surely_english([text])
+        english = self._english_library and surely_english([text]) and not foreign_letters(text)
         return replace(expected, language=_ENGLISH) if english else expected
 
     async def _in_pool(

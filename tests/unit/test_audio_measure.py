@@ -189,6 +189,19 @@ def test_a_clip_in_another_language_keeps_the_models_own_features_unless_told(
     assert [score.text for score in phones] == [score.text for score in own]
 
 
+def test_a_pooled_similarity_is_of_the_models_own_features(checkpoint: Path, clips: Path) -> None:
+    pooled, own = (
+        _scores(
+            clips,
+            _whisper(checkpoint, language="en", audio_similarity="pooled", audio_features=features),
+        )["w"]
+        for features in ("auto", "own")
+    )
+    assert pooled == own
+    aligned = _scores(clips, _whisper(checkpoint, language="en"))["w"]
+    assert _audio(aligned) != pytest.approx(_audio(pooled), abs=1e-3)
+
+
 def test_phones_bear_out_what_a_recogniser_gets_wrong(checkpoint: Path, clips: Path) -> None:
     """The checkpoint is not trained: what it writes is nonsense."""
     english, german = (

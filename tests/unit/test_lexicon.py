@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from audio_score_server.language.english import look_english
+from audio_score_server.language.english import foreign_letters, look_english, surely_english
 from audio_score_server.language.lexicon import pronounce
 from audio_score_server.language.phones import (
     BLANK,
@@ -117,6 +117,28 @@ def test_any_text_is_read_in_phones_of_the_inventory(text: str) -> None:
 )
 def test_other_languages_are_told_from_english(texts: list[str], english: bool) -> None:
     assert look_english(texts) is english
+
+
+@pytest.mark.parametrize(
+    ("texts", "english"),
+    [
+        (["Where is my caf\u00e9?"], True),
+        (["They will be here", "on the old street"], True),
+        (["Hello there."], True),
+        (["Good morning"], False),
+        ([], False),
+        (["Guten Morgen, mein Freund"], False),
+        (["El perro come la carne mientras el gato duerme en la casa de su madre."], False),
+        (["\u0421\u043e\u0431\u0430\u043a\u0430"], False),
+    ],
+)
+def test_what_is_too_short_to_tell_is_not_surely_english(texts: list[str], english: bool) -> None:
+    assert surely_english(texts) is english
+
+
+def test_letters_with_accents_are_foreign_and_apostrophes_are_not() -> None:
+    assert foreign_letters("Was will er \u00fcber uns?")
+    assert not foreign_letters("Don\u2019t you see it?")
 
 
 def test_every_phone_has_its_own_index_beside_the_blank() -> None:
