@@ -44,7 +44,8 @@ from tqdm import tqdm
 from audio_score_server.audio.resample import resample
 from audio_score_server.domain import FloatArray
 from audio_score_server.errors import ModelLoadError
-from audio_score_server.runners.device import choose_device, choose_dtype
+from audio_score_server.runners.device import choose_device
+from audio_score_server.runners.precision import choose_precision
 from audio_score_server.settings.model import Dtype
 from bench.demo import DEMO_RECORDINGS
 from bench.entries import NAMES, Entry, make_entry
@@ -93,7 +94,7 @@ class Measurement:
     """
 
     def __init__(self, device: str, batches: Sequence[int], repeats: int) -> None:
-        self.dtype = choose_dtype("auto", choose_device(device))
+        self.dtype = choose_precision("auto", choose_device(device)).dtype
         self.rate = multiplication_rate(device, self.dtype)
         self._device = device
         self._batches = batches

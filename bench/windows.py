@@ -20,7 +20,6 @@ turns, so that a noisy minute hits all alike.
 from __future__ import annotations
 
 import argparse
-import csv
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -31,9 +30,7 @@ from unittest import mock
 import numpy as np
 import torch
 
-from audio_score_server.audio.decode import DecodeLimits, decode
 from audio_score_server.domain import Encoding, FloatArray, Utterance, Waveform
-from audio_score_server.language.wording import wording
 from audio_score_server.runners.protocol import Runner
 from audio_score_server.runners.registry import Loader
 from audio_score_server.runners.whisper.hearing import Ear
@@ -41,19 +38,11 @@ from audio_score_server.settings import Settings, WhisperSettings
 from bench.machine import describe
 from bench.markdown import show_markdown
 from bench.measure import cores, progress
+from bench.spoken import Spoken, spoken, word_errors, words_of
 
-_LIMITS: Final = DecodeLimits(16_000, 0.1, 3_600.0)
 _PACKAGES: Final = ("torch", "transformers")
 
 Run = Callable[[Waveform, str], Encoding]
-
-
-@dataclass(frozen=True, slots=True)
-class Spoken:
-    """A recording and its text, as the manifest has it."""
-
-    waveform: Waveform
-    text: str
 
 
 @dataclass(slots=True)
@@ -83,7 +72,7 @@ def main() -> None:
     rows = []
     for folders, own in ((arguments.texts, False), (arguments.own, True)):
         for folder in folders:
-            recordings = _recordings(folder, arguments.part, arguments.most)
+            recordings = spoken(folder, arguments.part, arguments.most)
             for way, tally in _tallies(ways, recordings, own, folder.name).items():
                 rows.append([folder.name, str(len(recordings)), way, *_figures(tally)])
     print(f"\n{describe('cpu', _PACKAGES)}")
@@ -110,18 +99,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--part", default="", help="Take files alone that begin so.")
     parser.add_argument("--most", type=int, default=100, help="Recordings of each folder.")
     return parser.parse_args()
-
-
-def _recordings(folder: Path, part: str, most: int) -> list[Spoken]:
-    with (folder / "manifest.csv").open(encoding="utf-8", newline="") as file:
-        lines = [line for line in csv.DictReader(file) if line["file"].startswith(part)]
-    drawn = [
-        lines[index] for index in np.linspace(0, len(lines) - 1, min(most, len(lines)), dtype=int)
-    ]
-    return [
-        Spoken(decode((folder / line["file"]).read_bytes(), _LIMITS), line["text"])
-        for line in drawn
-    ]
 
 
 def _ways(folder: Path) -> dict[str, Run]:
@@ -162,15 +139,15 @@ def _tallies(
     ways: dict[str, Run], recordings: Sequence[Spoken], own: bool, name: str
 ) -> dict[str, Tally]:
     tallies = {way: Tally() for way in ways}
-    for spoken in progress(recordings, name):
+    for each in progress(recordings, name):
         exact: Encoding | None = None
         for run, tally in zip(ways.values(), tallies.values(), strict=True):
             started = time.perf_counter()
-            encoding = run(spoken.waveform, spoken.text)
+            encoding = run(each.waveform, each.text)
             tally.seconds += time.perf_counter() - started
             exact = exact or encoding
-            right = _words(exact.transcript.text if own else spoken.text)
-            tally.errors += _distance(_words(encoding.transcript.text), right)
+            right = words_of(exact.transcript.text if own else each.text)
+            tally.errors += word_errors(words_of(encoding.transcript.text), right)
             tally.words += len(right)
             tally.repeated += encoding.repeated > 0
             tally.cosines.append(_cosine(encoding.features.frames, exact.features.frames))
@@ -185,20 +162,6 @@ def _figures(tally: Tally) -> list[str]:
         f"{np.mean(tally.cosines):.3f}",
         f"{tally.seconds:.1f}",
     ]
-
-
-def _words(text: str) -> list[str]:
-    return [word.text for word in wording(text, "en")]
-
-
-def _distance(written: Sequence[str], right: Sequence[str]) -> int:
-    """Words to be changed, left out or put in."""
-    row = list(range(len(right) + 1))
-    for number, word in enumerate(written, start=1):
-        before, row = row, [number]
-        for place, other in enumerate(right):
-            row.append(min(before[place] + (word != other), before[place + 1] + 1, row[-1] + 1))
-    return row[-1]
 
 
 def _cosine(frames: FloatArray, like: FloatArray) -> float:

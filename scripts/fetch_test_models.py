@@ -2,7 +2,7 @@
 
     scripts/fetch_test_models
 
-Each becomes a folder of ``$AUDIO_SCORE_TEST_MODELS``, or of
+Each becomes a folder of ``$TEST_MODELS_DIR``, or of
 ``~/.cache/audio-score-server/test-models``. It comes there whole or not at all, and what is there
 is not fetched again. ``test-models.toml`` tells packages and hashes; nothing of them is installed
 or run.
@@ -89,7 +89,7 @@ def main() -> None:
 def models_root() -> Path:
     """The folder of the models."""
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    chosen = os.environ.get("AUDIO_SCORE_TEST_MODELS")
+    chosen = os.environ.get("TEST_MODELS_DIR")
     return Path(chosen or Path(cache) / "audio-score-server" / "test-models").absolute()
 
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
 
 import pytest
 
 from tests.process.server import ServerProcess, running
-
-# Taken away: servers that tests start would refuse what is no setting of theirs.
-_MODELS: Final = os.environ.pop("AUDIO_SCORE_TEST_MODELS", None)
+from training.kokoro import models_folder
 
 
 @pytest.fixture(scope="session")
@@ -45,8 +41,7 @@ def kokoro() -> Path:
 
 def _trained(name: str) -> Path:
     """The folder of a model that ``scripts/fetch_test_models`` has fetched."""
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(_MODELS or Path(cache) / "audio-score-server" / "test-models") / name
+    folder = models_folder() / name
     if not (folder / "fetched").is_file():
         pytest.skip(f"{folder} is not there; scripts/fetch_test_models fetches it")
     return folder

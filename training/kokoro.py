@@ -26,7 +26,7 @@ _THREADS: Final = 2
 
 def models_folder() -> Path:
     """Where trained models for tests and demo are kept: Kokoro in its ``kokoro``."""
-    told = os.environ.get("AUDIO_SCORE_TEST_MODELS")
+    told = os.environ.get("TEST_MODELS_DIR")
     caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(told) if told else Path(caches) / "audio-score-server" / "test-models"
 

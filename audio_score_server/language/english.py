@@ -13,7 +13,19 @@ _COMMON: Final = frozenset(
         *("they", "this", "that", "these", "those", "what", "who", "why", "how", "of", "to"),
         *("for", "with", "from", "have", "has", "had", "do", "does", "did", "not", "be", "been"),
         *("will", "would", "can", "could", "my", "his", "her", "our", "their", "there", "here"),
-        *("at", "on", "if", "when", "which", "very", "please", "yes"),
+        *("at", "on", "if", "when", "which", "very", "please", "yes", "about", "after", "again"),
+        *("always", "any", "away", "back", "because", "before", "big", "by", "day", "down", "each"),
+        *("eat", "else", "even", "ever", "every", "father", "find", "first", "friend", "friends"),
+        *("get", "give", "go", "going", "good", "great", "happy", "help", "him", "home", "house"),
+        *("into", "just", "know", "let", "like", "little", "look", "love", "made", "make", "many"),
+        *("more", "morning", "mother", "much", "must", "need", "never", "night", "nothing", "now"),
+        *("off", "old", "one", "only", "other", "over", "own", "people", "play", "really"),
+        *("right", "said", "say", "school", "should", "some", "something", "take", "tell", "than"),
+        *("thank", "thanks", "them", "then", "thing", "things", "think", "time", "today"),
+        *("together", "tomorrow", "too", "two", "up", "us", "wait", "want", "water", "way"),
+        *("went", "where", "while", "whole", "whose", "without", "woman", "word", "words"),
+        *("work", "world", "year", "years", "yesterday", "young", "new", "live", "lives", "loves"),
+        *("likes", "needs", "wants", "three", "four", "five", "seven", "eight", "nine", "bye"),
     )
 )
 """Frequent in English and rare in other languages: no "a", "in", "no" or "me"."""

@@ -1,4 +1,4 @@
-"""Where a model runs and in which numbers."""
+"""Where a model runs."""
 
 from __future__ import annotations
 
@@ -33,34 +33,26 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def choose_dtype(name: str, device: torch.device) -> torch.dtype:
-    """The dtype of a setting; ``auto`` asks the hardware.
+def place(
+    device: torch.device, tensors: Iterable[torch.Tensor], int8: Iterable[torch.Tensor] = ()
+) -> Placement:
+    """What a model's tensors come to on a device.
 
-    Whisper was trained in float16, which keeps more digits than bfloat16; processors multiply
-    matrices of bfloat16 alone in hardware, those that have it three times as fast as float32.
+    Args:
+        device: where they are.
+        tensors: those that are kept as they are.
+        int8: those whose matrices are kept in eight bits.
     """
-    if name != "auto":
-        return {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}[
-            name
-        ]
-    if device.type == "cuda":
-        return torch.float16
-    capabilities = torch.cpu.get_capabilities()
-    fast = any(capabilities.get(name) for name in ("amx_bf16", "avx512_bf16", "bf16"))
-    return torch.bfloat16 if fast else torch.float32
-
-
-def place(device: torch.device, tensors: Iterable[torch.Tensor]) -> Placement:
-    """What a model's tensors come to on a device."""
-    weights = list(tensors)
+    weights, rounded = list(tensors), list(int8)
     name = str(device)
     if device.type == "cuda":
         name = f"{device} ({torch.cuda.get_device_name(device)})"
     return Placement(
         device=name,
         dtype=str(weights[0].dtype).removeprefix("torch.") if weights else "",
-        parameters=sum(weight.numel() for weight in weights),
-        size=sum(weight.nbytes for weight in weights),
+        parameters=sum(weight.numel() for weight in [*weights, *rounded]),
+        size=sum(weight.nbytes for weight in weights)
+        + sum(weight.numel() if weight.ndim == 2 else weight.nbytes for weight in rounded),
     )
 
 

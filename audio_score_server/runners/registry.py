@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from audio_score_server.settings import (
 if TYPE_CHECKING:
     from audio_score_server.runners.whisper.checkpoint import WhisperCheckpoint
 
+_LOG = logging.getLogger(__name__)
 LocalSettings = PhonesSettings | WhisperSettings | HiggsAudioSettings | FakeSettings
 
 
@@ -78,7 +80,7 @@ class Loader:
         return HiggsAudioRunner(
             model,
             self._settings,
-            load_tower(folders[0], whisper.log_mel.device, whisper.dtype),
+            load_tower(folders[0], whisper.log_mel.device, whisper.precision),
             mel_filters(folders[1]),
             whisper,
         )
@@ -92,15 +94,18 @@ class Loader:
         """The checkpoint on its device, loaded when it is first asked for."""
         # Files before imports: where they cannot be had, the seconds of the latter are saved.
         folders = self._folder(weights), self._folder(processor)
-        from audio_score_server.runners.device import choose_device, choose_dtype
+        from audio_score_server.runners.device import choose_device
+        from audio_score_server.runners.precision import choose_precision
         from audio_score_server.runners.whisper.checkpoint import load_whisper
 
         device = choose_device(model.device or self._settings.device)
-        dtype = choose_dtype(model.dtype, device)
-        known = (*folders, device, dtype)
+        precision = choose_precision(model.dtype, device)
+        known = (*folders, device, precision)
         if known not in self._whispers:
             rows = self._settings.max_batch_size
-            self._whispers[known] = load_whisper(*folders, device, dtype, rows)
+            if precision.reason:
+                _LOG.info("Model %s computes in %s: %s.", model.key, precision, precision.reason)
+            self._whispers[known] = load_whisper(*folders, device, precision, rows)
         return self._whispers[known]
 
     def _folder(self, checkpoint: Checkpoint) -> Path:

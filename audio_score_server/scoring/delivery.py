@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from audio_score_server.domain import Alignment
-from audio_score_server.scoring.text import evidence_similarity
+from audio_score_server.scoring.text import evidence_mean
 
 _FEWEST: Final = 4
 """Phones said in both: with fewer there is no rhythm."""
@@ -52,7 +52,7 @@ def delivery(reference: Alignment, recording: Alignment) -> Delivery | None:
     clip, dub = (np.diff(each.starts[both]) + _SMOOTHING for each in (reference, recording))
     rhythm = math.exp(-float(np.abs(np.log(dub / clip)).mean()))
     pace = min(1.0, _length(reference) / _length(recording))
-    pronunciation = evidence_similarity(recording.evidence)
+    pronunciation = evidence_mean(recording.evidence)
     return Delivery(pronunciation, rhythm, pace, (pronunciation + rhythm + pace) / 3)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+
+from audio_score_server.scoring.grading import graded
 
 _ABOVE: Final = 1.25
 """Standard deviations above the mean impostor at which likeness begins: of other lines about one in
@@ -15,6 +16,8 @@ _SOFTNESS: Final = 0.02
 """Of the way from level to copy: the corner at the level is rounded by so much. Below it scores
 still differ, but are next to nothing: how unlike a recording is remains to be seen."""
 _FEWEST: Final = 2
+_MIDDLE: Final = 0.25
+"""Of the way: what a score of one half takes."""
 
 
 def impostor_level(similarities: Sequence[float]) -> float:
@@ -31,11 +34,11 @@ def impostor_level(similarities: Sequence[float]) -> float:
 def placed(similarity: float, level: float) -> float:
     """A similarity on the way from the impostors' level (next to 0) to a perfect copy (1).
 
-    The square root puts what people call a good match, the same line by another voice, at about
-    three quarters, where linearly it would be little above half.
+    The same line by another clear voice is half of the way and more, which is graded as nearly all;
+    a quarter is what weak readings by learners have.
     """
     share = (min(1.0, similarity) - level) / (1.0 - level)
-    return math.sqrt(min(1.0, _softened(share) / _softened(1.0)))
+    return min(1.0, graded(_softened(share) / _softened(1.0), _MIDDLE))
 
 
 def _softened(share: float) -> float:

@@ -9,21 +9,25 @@ from rapidfuzz.distance import Levenshtein
 
 from audio_score_server.domain import Encoding, FloatArray, Transcript
 from audio_score_server.language.wording import wording
+from audio_score_server.scoring.grading import graded
 from audio_score_server.scoring.wordwise import word_similarity
 
 WORTHLESS_NATS: Final = 4.0
 """By how much a unit's log evidence falls short when it is not there at all."""
 _LEAST_NATS: Final = 8.0
 """A unit that a burst of other sounds weighs on counts no less than this."""
-_NEIGHBOURS: Final = 3
+_NEIGHBOURS: Final = 4
 """Units on each side that a unit is judged with: some sounds of any line are in any other, but not
-seven in a row."""
-_NOTHING: Final = 0.4
+nine in a row."""
+_NOTHING: Final = 0.45
 """Worth of such a run, between 0 and 1, that other lines reach."""
 _SOUNDS: Final = 0.75
 """What phones count beside words."""
-_EVERYTHING: Final = 0.82
+_EVERYTHING: Final = 0.75
 """And that a clear reading reaches: no model is surer of a human voice."""
+_MIDDLE: Final = 0.45
+"""Mean worth of a line's units that a score of one half takes: wrong lines have a quarter at most,
+right ones hardly less than six tenths."""
 
 
 def text_similarity(expected: Transcript, recording: Encoding) -> float:
@@ -37,7 +41,7 @@ def text_similarity(expected: Transcript, recording: Encoding) -> float:
         return 0.0
     if expected.unit == "phone":
         if recording.evidence is not None:
-            return evidence_similarity(recording.evidence)
+            return graded(evidence_mean(recording.evidence), _MIDDLE)
         return Levenshtein.normalized_similarity(expected.text.split(), heard.text.split())
     language = expected.language or heard.language
     wanted = wording(expected.text, language)
@@ -59,7 +63,7 @@ def borne_out(words: float, sounds: float) -> float:
     return _SOUNDS * sounds + (1 - _SOUNDS) * words
 
 
-def evidence_similarity(evidence: FloatArray) -> float:
+def evidence_mean(evidence: FloatArray) -> float:
     """Mean of the ``unit_scores`` of expected units, from 0 to 1; 0 where none are expected."""
     return float(unit_scores(evidence).mean()) if len(evidence) else 0.0
 

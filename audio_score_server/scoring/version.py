@@ -2,6 +2,6 @@
 
 from typing import Final
 
-SCORE_VERSION: Final = "3"
+SCORE_VERSION: Final = "4"
 """Changes whenever the same recording, clip and model could be given another number than before.
 Nothing of a cache entry depends on it: references are kept as they were heard."""

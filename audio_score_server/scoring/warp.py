@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from audio_score_server.compiled import compiled
 from audio_score_server.domain import FloatArray, IntArray
@@ -12,9 +13,11 @@ from audio_score_server.domain import FloatArray, IntArray
 _ROWS_AT_ONCE: Final = 64
 """So many rows of similarities are held at a time, of the columns that they can meet: memory grows
 with one side, not with both, and little is multiplied outside of the band."""
-_BAND: Final = 0.2
-"""How far, of its whole length, one side may be ahead of the other: nobody who says the same line
-is further ahead than that, and other lines must not be bent until they fit."""
+_BAND: Final = 0.25
+"""How far, of its whole weight, one side may be ahead of the other: nobody who says the same line
+is further ahead than that, and other lines must not be bent until they fit. Of the weight, since
+frames of little weight, breath or a hesitation, are no part of the line."""
+_ROUNDING: Final = 1e-6
 
 
 def path_mean(
@@ -65,28 +68,46 @@ def _warp(
     row_weights: FloatArray,
     column_weights: FloatArray,
 ) -> None:
+    first, last = _reach(row_weights, column_weights)
     for start in range(0, len(rows), _ROWS_AT_ONCE):
-        stop = min(start + _ROWS_AT_ONCE, len(rows))
-        sizes = len(rows), len(columns)
-        first, last = _reach(start, *sizes, _BAND)[0], _reach(stop - 1, *sizes, _BAND)[1]
-        similarities = np.ascontiguousarray(rows[start:stop] @ columns[first : last + 1].T)
-        weights = row_weights[start:stop]
-        _advance(best, steps, similarities, first, weights, column_weights, start, len(rows), _BAND)
+        block = slice(start, start + _ROWS_AT_ONCE)
+        offset, end = int(first[start]), int(last[block][-1]) + 1
+        similarities = np.ascontiguousarray(rows[block] @ columns[offset:end].T)
+        weights = row_weights[block]
+        _advance(
+            best,
+            steps,
+            similarities,
+            offset,
+            weights,
+            column_weights,
+            start,
+            first[block],
+            last[block],
+        )
 
 
-@compiled("UniTuple(int64, 2)(int64, int64, int64, float64)")
-def _reach(row: int, rows: int, columns: int, band: float) -> tuple[int, int]:
-    """First and last column that a row can meet."""
-    middle = (row + 0.5) / rows * columns
-    # Half a frame of either side is always within reach: no band is ever empty.
-    reach = band * columns + 0.5 * columns / rows + 0.5 + 1e-6
-    first = max(0, int(np.ceil(middle - 0.5 - reach)))
-    return first, min(columns - 1, int(np.floor(middle - 0.5 + reach)))
+def _reach(row_weights: FloatArray, column_weights: FloatArray) -> tuple[IntArray, IntArray]:
+    """First and last column that each row can meet, int64 ``[rows]``, both never falling.
+
+    Each frame takes up as much of its side, from 0 to 1, as it weighs. Two can meet that lie no
+    further apart than the band; those that overlap always can, so that there is always a path.
+    """
+    rows, columns = (_bounds(weights) for weights in (row_weights, column_weights))
+    first = np.searchsorted(columns[1:], rows[:-1] - _BAND - _ROUNDING, "left")
+    last = np.searchsorted(columns[:-1], rows[1:] + _BAND + _ROUNDING, "right") - 1
+    return np.minimum(first, len(columns) - 2), last
+
+
+def _bounds(weights: FloatArray) -> NDArray[np.float64]:
+    """Where each frame begins on its side, and last where the last one ends."""
+    ends = np.cumsum(weights, dtype=np.float64)
+    return np.concatenate([[0.0], ends / ends[-1]])
 
 
 @compiled(
     "void(float32[::1], uint8[:, ::1], float32[:, ::1], int64, float32[::1], float32[::1],"
-    "int64, int64, float64)"
+    "int64, int64[::1], int64[::1])"
 )
 def _advance(
     best: FloatArray,
@@ -96,8 +117,8 @@ def _advance(
     row_weights: FloatArray,
     column_weights: FloatArray,
     start: int,
-    total: int,
-    band: float,
+    firsts: IntArray,
+    lasts: IntArray,
 ) -> None:
     """Lead the best totals, one for each column and one before them, through further rows.
 
@@ -105,7 +126,7 @@ def _advance(
     pair of frames was reached.
     """
     for row in range(len(similarities)):
-        first, last = _reach(start + row, total, len(column_weights), band)
+        first, last = firsts[row], lasts[row]
         diagonal = best[first]
         best[: first + 1] = -np.inf
         for column in range(first, last + 1):

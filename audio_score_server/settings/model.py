@@ -17,7 +17,7 @@ from audio_score_server.errors import SettingsError
 _DEVICE: Final = r"^(auto|cpu|cuda|cuda:\d+)$"
 Device = Annotated[str, Field(pattern=_DEVICE)]
 AudioFeatures = Literal["auto", "own", "phones"]
-Dtype = Literal["auto", "float32", "float16", "bfloat16"]
+Dtype = Literal["auto", "float32", "float16", "bfloat16", "int8"]
 SYSTEM_PROMPT: Final = (
     "You judge how closely a person's recording performs a short reference clip. You hear the "
     "reference first, then the recording. You answer with one JSON object and nothing else."
@@ -76,8 +76,9 @@ class _CheckpointSettings(_LocalSettings):
     )
     dtype: Dtype = Field(
         default="auto",
-        description="Of weights and passes. `auto`: float16 on CUDA; on a processor bfloat16 where "
-        "it has that in hardware, else float32.",
+        description="Of weights and passes. `auto`: float16 on CUDA; on an x86 processor linear "
+        "layers in int8, but the encoder in bfloat16 where the processor has that in hardware; "
+        "else float32. `int8` is for x86 processors alone.",
     )
     encoder_window_s: Literal["auto"] | Annotated[float, Field(ge=1, le=30)] = Field(
         default="auto",

@@ -60,7 +60,7 @@ class Fetching:
             "PIP_NO_INDEX": "1",
             "PIP_FIND_LINKS": str(self.packages),
             "PIP_CONFIG_FILE": "/dev/null",
-            "AUDIO_SCORE_TEST_MODELS": str(self.root),
+            "TEST_MODELS_DIR": str(self.root),
         }
         return subprocess.Popen(
             [sys.executable, "scripts/fetch_test_models.py", "--list", self.folder / "list.toml"],
@@ -142,7 +142,7 @@ def test_what_cannot_be_had_is_told_in_one_line_and_leaves_nothing(fetching: Fet
 
 
 def test_a_full_or_forbidden_disk_is_told_in_one_line(fetching: Fetching) -> None:
-    code, told = fetching.run(AUDIO_SCORE_TEST_MODELS="/dev/full/models")
+    code, told = fetching.run(TEST_MODELS_DIR="/dev/full/models")
     assert code == 1
     assert len(told) == 1
     assert told[0].startswith(_TOLD)

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from audio_score_server.errors import DeviceMemoryError, ModelLoadError
 from audio_score_server.runners.device import (
     choose_device,
-    choose_dtype,
     is_fatal,
     out_of_memory,
     place,
@@ -141,33 +140,11 @@ def test_a_device_that_is_not_there_is_told(name: str) -> None:
         choose_device(name)
 
 
-def test_dtypes_are_chosen_by_name() -> None:
-    cpu = torch.device("cpu")
-    assert choose_dtype("float32", cpu) is torch.float32
-    assert choose_dtype("float16", cpu) is torch.float16
-    assert choose_dtype("bfloat16", torch.device("cuda")) is torch.bfloat16
-    assert choose_dtype("auto", torch.device("cuda")) is torch.float16
-
-
-@pytest.mark.parametrize(
-    ("capabilities", "dtype"),
-    [
-        ({}, torch.float32),
-        ({"avx512": True, "amx_bf16": False}, torch.float32),
-        ({"amx_bf16": True}, torch.bfloat16),
-        ({"avx512_bf16": True}, torch.bfloat16),
-        ({"bf16": True}, torch.bfloat16),
-    ],
-)
-def test_a_processor_takes_the_dtype_that_is_fast_on_it(
-    monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, bool], dtype: torch.dtype
-) -> None:
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
-    assert choose_dtype("auto", torch.device("cpu")) is dtype
-
-
-def test_this_processor_can_be_asked() -> None:
-    assert choose_dtype("auto", torch.device("cpu")) in (torch.float32, torch.bfloat16)
+def test_matrices_of_eight_bits_take_a_byte_a_weight() -> None:
+    tensors = [torch.zeros(2, 3), torch.zeros(4)]
+    placement = place(torch.device("cpu"), [torch.zeros(5)], tensors)
+    assert placement.parameters == 15
+    assert placement.size == 4 * 5 + 6 + 4 * 4
 
 
 def test_a_placement_adds_up_the_tensors() -> None:

@@ -17,6 +17,7 @@ from transformers.models.qwen2_audio.modeling_qwen2_audio import Qwen2AudioEncod
 from audio_score_server.domain import Encoding, Utterance, Waveform
 from audio_score_server.errors import ModelLoadError
 from audio_score_server.runners.higgs_audio.tower import load_tower
+from audio_score_server.runners.precision import Precision
 from audio_score_server.runners.protocol import Runner
 from audio_score_server.runners.registry import Loader, LocalSettings
 from audio_score_server.settings import HiggsAudioSettings, Settings, WhisperSettings
@@ -100,7 +101,7 @@ def _theirs(folder: Path) -> Any:
 def test_the_tower_is_that_of_transformers(made: Path) -> None:
     mel = torch.randn(3, 128, 300, generator=torch.Generator().manual_seed(0))
     theirs = _theirs(made / "higgs")(mel).last_hidden_state
-    tower = load_tower(made / "higgs", CPU, torch.float32)
+    tower = load_tower(made / "higgs", CPU, Precision(torch.float32))
     assert tower.bands == 128
     assert tower.placement.parameters == sum(
         each.numel() for each in _theirs(made / "higgs").parameters()
@@ -240,7 +241,7 @@ def test_a_file_without_a_tower_is_refused(tmp_path: Path, made: Path) -> None:
     shutil.copy(shard, tmp_path / "model.safetensors")
     shutil.copy(made / "higgs" / "config.json", tmp_path)
     with pytest.raises(ModelLoadError, match=r"no audio tower: no tensor audio_tower\."):
-        load_tower(tmp_path, CPU, torch.float32)
+        load_tower(tmp_path, CPU, Precision(torch.float32))
 
 
 @pytest.mark.parametrize("changes", [{"encoder_layers": 4}, {"d_model": 64}])
@@ -303,7 +304,7 @@ def test_other_numbers_are_another_transcriber(folder: Path) -> None:
 def test_the_placement_is_of_both_parts(made: Path) -> None:
     whisper = _whisper_settings(made)
     transcriber = _loader(whisper).load(whisper).placement
-    tower = load_tower(made / "higgs", CPU, torch.float32).placement
+    tower = load_tower(made / "higgs", CPU, Precision(torch.float32)).placement
     both = _load(made).placement
     assert both.device == "cpu"
     assert both.dtype == "float32"

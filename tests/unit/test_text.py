@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audio_score_server.domain import EncoderFeatures, Encoding, FloatArray, Transcript
-from audio_score_server.scoring.text import evidence_similarity, text_similarity, unit_scores
+from audio_score_server.scoring.text import evidence_mean, text_similarity, unit_scores
 
 
 def _words(text: str, language: str | None = None) -> Transcript:
@@ -137,7 +137,7 @@ _EVIDENCE = st.lists(st.floats(0, 1, width=32), min_size=1, max_size=20)
 
 def _similarity(evidence: list[float]) -> float:
     array: FloatArray = np.array(evidence, np.float32)
-    return evidence_similarity(array)
+    return evidence_mean(array)
 
 
 @given(_EVIDENCE)
@@ -157,8 +157,8 @@ def test_more_evidence_never_scores_less(evidence: list[float], place: int, more
 def test_scattered_evidence_is_worth_less_than_as_much_in_a_row() -> None:
     scattered = np.array([1.0, 0.01, 0.01] * 10, np.float32)
     together = np.sort(scattered)
-    assert evidence_similarity(scattered) < 0.1
-    assert evidence_similarity(together) > 0.25
+    assert evidence_mean(scattered) < 0.1
+    assert evidence_mean(together) > 0.25
 
 
 def test_half_a_line_keeps_the_half_that_is_there() -> None:

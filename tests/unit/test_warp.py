@@ -41,7 +41,7 @@ def _slow_path_mean(similarities: FloatArray) -> float:
 
 def _within_band(row: int, column: int, rows: int, columns: int) -> bool:
     apart = abs((row + 0.5) / rows - (column + 0.5) / columns)
-    return apart <= 0.2 + 0.5 / rows + 0.5 / columns + 1e-9
+    return apart <= 0.25 + 0.5 / rows + 0.5 / columns + 1e-9
 
 
 def _every_path_mean(similarities: FloatArray, row: int, column: int) -> float:
@@ -153,3 +153,27 @@ def test_frames_of_little_weight_matter_little() -> None:
     found = path_mean(similarities, eye, weights, weights)
     assert found == pytest.approx(1.0, abs=1e-5)
     assert path_mean(similarities, eye, _ones(9), _ones(9)) < 0.9
+
+
+def test_frames_of_little_weight_take_up_no_room_in_the_band() -> None:
+    line = np.eye(8, dtype=np.float32)
+    breath = np.zeros((24, 8), np.float32)
+    columns = np.concatenate([breath, line])
+    weights = np.concatenate([np.full(24, 0.01, np.float32), _ones(8)])
+    assert path_mean(line, columns, _ones(8), weights) > 0.9
+    assert path_mean(line, columns, _ones(8), _ones(32)) < 0.3
+
+
+@given(_SEEDS, _SIDES, _SIDES)
+def test_there_is_a_path_whatever_the_weights(seed: int, rows: int, columns: int) -> None:
+    chance = np.random.default_rng(seed)
+    row_weights, column_weights = (
+        np.exp(chance.uniform(-7, 0, count)).astype(np.float32) for count in (rows, columns)
+    )
+    similarities = _random(seed, rows, columns)
+    eye = np.eye(columns, dtype=np.float32)
+    mean = path_mean(similarities, eye, row_weights, column_weights)
+    assert similarities.min() - 1e-5 <= mean <= similarities.max() + 1e-5
+    turned = np.ascontiguousarray(similarities.T)
+    other_way = path_mean(turned, np.eye(rows, dtype=np.float32), column_weights, row_weights)
+    assert other_way == pytest.approx(mean, abs=1e-5)

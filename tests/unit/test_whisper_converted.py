@@ -18,6 +18,7 @@ from transformers import AutoTokenizer, WhisperFeatureExtractor
 
 from audio_score_server.domain import Utterance, Waveform
 from audio_score_server.errors import ModelLoadError
+from audio_score_server.runners.precision import Precision
 from audio_score_server.runners.registry import load_runner
 from audio_score_server.runners.whisper.checkpoint import WhisperCheckpoint, load_whisper
 from audio_score_server.runners.whisper.converted import read_converted
@@ -48,7 +49,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _load(folder: Path, dtype: torch.dtype = torch.float32) -> WhisperCheckpoint:
-    return load_whisper(folder, folder, _CPU, dtype, 8)
+    return load_whisper(folder, folder, _CPU, Precision(dtype), 8)
 
 
 def _tokenizer(folder: Path) -> Any:
@@ -114,7 +115,7 @@ def test_quantised_weights_are_within_a_step(made: Path, kind: str, steps: int) 
 
 def test_the_processor_may_be_elsewhere(made: Path, tmp_path: Path) -> None:
     alone = convert(made / "whisper", tmp_path / "alone", copied=())
-    checkpoint = load_whisper(alone, made / "whisper", _CPU, torch.float32, 8)
+    checkpoint = load_whisper(alone, made / "whisper", _CPU, Precision(torch.float32), 8)
     assert checkpoint.fingerprint == _load(made / "whisper").fingerprint
     assert _spoken(checkpoint) == _spoken(_load(made / "whisper"))
 
@@ -122,7 +123,7 @@ def test_the_processor_may_be_elsewhere(made: Path, tmp_path: Path) -> None:
 def test_a_converted_checkpoint_may_be_the_processor(made: Path, tmp_path: Path) -> None:
     copied = ("tokenizer.json", "preprocessor_config.json")
     other = convert(made / "whisper", tmp_path / "other", "int8", copied)
-    checkpoint = load_whisper(made / "whisper", other, _CPU, torch.float32, 8)
+    checkpoint = load_whisper(made / "whisper", other, _CPU, Precision(torch.float32), 8)
     assert checkpoint.fingerprint == _load(made / "whisper").fingerprint
     assert _spoken(checkpoint) == _spoken(_load(made / "whisper"))
 

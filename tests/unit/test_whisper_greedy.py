@@ -18,8 +18,14 @@ PROMPT: Final = (7, 8)
 PADDING: Final = 99
 
 
+STUCK: Final = -1
+"""A script that says 1, 2, 1, 2 for ever."""
+
+
 def _next(script: int, transcript: tuple[int, ...]) -> int:
     """What a script says after a transcript, any of 0 to 3."""
+    if script == STUCK:
+        return 1 + (len(transcript) - len(PROMPT)) % 2
     number = hash((script, transcript)) % 36
     return STOP if number < 3 else 1 + number % 3
 
@@ -136,3 +142,23 @@ def test_right_drafts_take_one_pass_for_all(scripts: list[int]) -> None:
     readings = decode(passes, session, [PROMPT] * len(scripts), drafts, Limits(STOP, most))
     assert passes.count == 1
     assert [reading.tokens for reading in readings] == [_plainly(each, most) for each in scripts]
+
+
+@pytest.mark.parametrize(
+    ("draft", "given_up", "said"),
+    [
+        ([], True, 12),
+        ([], False, 40),
+        # All of it is expected: nothing is wrong with that.
+        ([1, 2] * 8, True, 17),
+    ],
+)
+def test_what_goes_round_is_given_up_where_it_may_be(
+    draft: list[int], given_up: bool, said: int
+) -> None:
+    passes = _Scripted()
+    session = passes.session(1, 1, 100)
+    session.audio[0, 0, 0] = STUCK
+    (reading,) = decode(passes, session, [PROMPT], [draft], Limits(STOP, 40, given_up))
+    assert reading.tokens == ([1, 2] * 20)[:said]
+    assert reading.given_up is given_up

@@ -13,6 +13,7 @@ import torch
 from transformers import WhisperFeatureExtractor, WhisperForConditionalGeneration
 
 from audio_score_server.domain import Waveform
+from audio_score_server.runners.precision import Precision
 from audio_score_server.runners.whisper.checkpoint import (
     WhisperCheckpoint,
     decoder_of,
@@ -129,7 +130,7 @@ def _said(tokens: list[int], model: Any) -> list[int]:
 @pytest.fixture(scope="module")
 def ours(folder: Path, theirs: Theirs, waveforms: list[Waveform]) -> Ours:
     """The package's checkpoint; the decoder by itself, to give it drafts as tokens."""
-    checkpoint = load_whisper(folder, folder, torch.device("cpu"), torch.float32, 8)
+    checkpoint = load_whisper(folder, folder, torch.device("cpu"), Precision(torch.float32), 8)
     vocabulary = checkpoint.scribe.vocabulary
     with torch.inference_mode():
         decoder = decoder_of(theirs.model.model.decoder, vocabulary)

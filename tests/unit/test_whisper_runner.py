@@ -16,6 +16,7 @@ from transformers import AutoTokenizer, WhisperFeatureExtractor, WhisperForCondi
 
 from audio_score_server.domain import Encoding, Transcript, Utterance, Waveform
 from audio_score_server.errors import ModelLoadError
+from audio_score_server.runners.precision import Precision
 from audio_score_server.runners.protocol import Runner
 from audio_score_server.runners.registry import Loader
 from audio_score_server.runners.whisper.checkpoint import load_whisper
@@ -300,7 +301,7 @@ def test_each_part_is_expected_to_say_no_more_than_it_may(made: Path) -> None:
 
 @torch.inference_mode()
 def test_a_right_text_costs_one_pass_for_each_part(made: Path, waveforms: list[Waveform]) -> None:
-    checkpoint = load_whisper(made / "whisper", made / "whisper", CPU, torch.float32, 8)
+    checkpoint = load_whisper(made / "whisper", made / "whisper", CPU, Precision(torch.float32), 8)
     ear = checkpoint.ear(WINDOW_S)
     recordings = [ear.prepare(waveform) for waveform in (*waveforms, _long(0), _long(6))]
     heard = ear.hear(recordings, 8)

@@ -18,6 +18,7 @@ from transformers import AutoTokenizer, WhisperFeatureExtractor, WhisperForCondi
 
 from audio_score_server.audio.decode import DecodeLimits, decode
 from audio_score_server.domain import Waveform
+from audio_score_server.runners.precision import Precision
 from audio_score_server.runners.whisper import greedy
 from audio_score_server.runners.whisper.checkpoint import (
     WhisperCheckpoint,
@@ -81,7 +82,7 @@ def waveforms() -> list[Waveform]:
 def trained(request: pytest.FixtureRequest, waveforms: list[Waveform]) -> Trained:
     """One of the models, after it has heard the recordings."""
     folder: Path = request.getfixturevalue(request.param)
-    checkpoint = load_whisper(folder, folder, _CPU, torch.float32, 8)
+    checkpoint = load_whisper(folder, folder, _CPU, Precision(torch.float32), 8)
     converted = read_converted(folder, AutoTokenizer.from_pretrained(folder))
     kind: Any = WhisperForConditionalGeneration
     theirs = kind.from_pretrained(
@@ -204,7 +205,9 @@ def test_the_twin_of_transformers_gives_the_same(
     converted: Path = request.getfixturevalue(model)
     made = twin(converted)
     assert json.loads((made / "config.json").read_bytes())["model_type"] == "whisper"
-    left, right = (load_whisper(each, each, _CPU, torch.float32, 8) for each in (converted, made))
+    left, right = (
+        load_whisper(each, each, _CPU, Precision(torch.float32), 8) for each in (converted, made)
+    )
     assert left.fingerprint == right.fingerprint
     mine, theirs = left.scribe.vocabulary, right.scribe.vocabulary
     assert mine.prompt("en") == theirs.prompt("en")

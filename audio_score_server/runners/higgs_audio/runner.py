@@ -109,7 +109,8 @@ class HiggsAudioRunner:
         transcriber = self._transcriber
         windows_s = window_lengths(window, tower.encoder.longest / POSITIONS_A_SECOND)
         log_mel = LogMel(filters, transcriber.log_mel.device)
+        dtype, workers = tower.precision.dtype, transcriber.workers
         return (
-            Ear(log_mel, encode, tower.dtype, windows_s, _FEATURES_A_SECOND, transcriber.workers),
+            Ear(log_mel, encode, dtype, windows_s, _FEATURES_A_SECOND, workers),
             transcriber.ear(window),
         )

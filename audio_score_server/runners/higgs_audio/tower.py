@@ -8,7 +8,7 @@ has 0.64.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +21,8 @@ from transformers.models.qwen2_audio.modeling_qwen2_audio import Qwen2AudioEncod
 from audio_score_server.domain import Placement
 from audio_score_server.errors import ModelLoadError
 from audio_score_server.runners.device import place
-from audio_score_server.runners.whisper.checkpoint import digest
+from audio_score_server.runners.precision import Precision
+from audio_score_server.runners.whisper.checkpoint import digest, packing
 from audio_score_server.runners.whisper.encoder import AudioEncoder
 
 _PREFIX: Final = "audio_tower."
@@ -36,14 +37,14 @@ class Tower:
     Attributes:
         encoder: all but the pooling and the last norm.
         bands: mel bands that it takes.
-        dtype: of weights and passes.
+        precision: of weights and passes.
         placement: where it is.
-        fingerprint: changes with its weights.
+        fingerprint: changes with its weights and the precision.
     """
 
     encoder: AudioEncoder
     bands: int
-    dtype: torch.dtype
+    precision: Precision
     placement: Placement
     fingerprint: str
 
@@ -54,7 +55,7 @@ class Tower:
         return self.encoder.norm(pooled)
 
 
-def load_tower(folder: Path, device: torch.device, dtype: torch.dtype) -> Tower:
+def load_tower(folder: Path, device: torch.device, precision: Precision) -> Tower:
     """Load the tower of the checkpoint in a folder; no other tensor is read.
 
     Raises:
@@ -63,21 +64,23 @@ def load_tower(folder: Path, device: torch.device, dtype: torch.dtype) -> Tower:
     config = Qwen2AudioEncoderConfig(**_config(folder))
     with torch.device("meta"):
         module = Qwen2AudioEncoder(config)
-    tensors = _tensors(folder, dtype)
+    tensors = _tensors(folder, precision.dtype)
     try:
         module.load_state_dict(tensors, assign=True)
     except RuntimeError as error:
         cause = " ".join(str(error).split())
         raise ModelLoadError(f"the audio tower is not what {_CONFIG} says: {cause}") from error
-    fingerprint = digest(tensors)
+    fingerprint = f"{digest(tensors)}:{precision}"
     torch.nn.Module.to(module, device)
     module.train(False)
+    weights = module.state_dict().values()
+    kept = ((), weights) if precision.int8_encoder else (weights, ())
     with torch.inference_mode():
         return Tower(
-            AudioEncoder(module),
+            AudioEncoder(module, packing(precision.int8_encoder)),
             config.num_mel_bins,
-            dtype,
-            place(device, module.state_dict().values()),
+            precision,
+            replace(place(device, *kept), dtype=str(precision)),
             fingerprint,
         )
 

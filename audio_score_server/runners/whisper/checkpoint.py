@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -19,11 +19,13 @@ from audio_score_server.checkpoints.wanted import EXTRACTORS, is_converted
 from audio_score_server.domain import FloatArray, Placement
 from audio_score_server.errors import ModelLoadError
 from audio_score_server.runners.device import place
+from audio_score_server.runners.precision import Precision
 from audio_score_server.runners.whisper.converted import read_converted
 from audio_score_server.runners.whisper.decoder import TextDecoder
-from audio_score_server.runners.whisper.encoder import AudioEncoder
+from audio_score_server.runners.whisper.encoder import AudioEncoder, Pack, unpacked
 from audio_score_server.runners.whisper.frontend import LogMel
 from audio_score_server.runners.whisper.hearing import POSITIONS_A_SECOND, Ear
+from audio_score_server.runners.whisper.quantised import QuantisedLinear
 from audio_score_server.runners.whisper.scribe import Scribe
 from audio_score_server.runners.whisper.vocabulary import Vocabulary
 from audio_score_server.runners.whisper.windows import WindowSetting, window_lengths
@@ -38,9 +40,9 @@ class WhisperCheckpoint:
         log_mel: its front end.
         encoder: its encoder.
         scribe: its decoder.
-        dtype: of weights and passes.
+        precision: of weights and passes.
         placement: where it is.
-        fingerprint: changes with its weights, its front end and the dtype.
+        fingerprint: changes with its weights, its front end and the precision.
         lock: held during passes, which share memory on the device.
         workers: on a processor, who runs them.
     """
@@ -48,7 +50,7 @@ class WhisperCheckpoint:
     log_mel: LogMel
     encoder: AudioEncoder
     scribe: Scribe
-    dtype: torch.dtype
+    precision: Precision
     placement: Placement
     fingerprint: str
     lock: Lock
@@ -76,11 +78,11 @@ class WhisperCheckpoint:
 
         windows_s = window_lengths(window, self.encoder.longest / POSITIONS_A_SECOND)
         rate = POSITIONS_A_SECOND
-        return Ear(self.log_mel, encode, self.dtype, windows_s, rate, self.workers)
+        return Ear(self.log_mel, encode, self.precision.dtype, windows_s, rate, self.workers)
 
 
 def load_whisper(
-    folder: Path, processor: Path, device: torch.device, dtype: torch.dtype, most_rows: int
+    folder: Path, processor: Path, device: torch.device, precision: Precision, most_rows: int
 ) -> WhisperCheckpoint:
     """Load a checkpoint.
 
@@ -88,7 +90,7 @@ def load_whisper(
         folder: its configuration and weights.
         processor: folder of its feature extractor and tokenizer.
         device: where to.
-        dtype: of weights and passes.
+        precision: of weights and passes.
         most_rows: transcripts that are written at once.
 
     Raises:
@@ -99,7 +101,7 @@ def load_whisper(
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     tokenizer = AutoTokenizer.from_pretrained(processor, local_files_only=True)
-    model = _load_model(folder, tokenizer, dtype)
+    model = load_model(folder, tokenizer, precision.dtype)
     filters = mel_filters(processor, model.config.num_mel_bins)
     if filters.shape[1] != model.config.num_mel_bins:
         raise ModelLoadError(
@@ -112,25 +114,46 @@ def load_whisper(
     model.train(False)
     workers = Workers() if device.type == "cpu" else None
     with torch.inference_mode():
-        decoder = decoder_of(model.model.decoder, vocabulary)
+        placement = _placement(device, model.model, precision)
+        decoder = decoder_of(model.model.decoder, vocabulary, precision.int8_decoder)
         return WhisperCheckpoint(
             log_mel=LogMel(filters, device),
-            encoder=AudioEncoder(model.model.encoder),
+            encoder=AudioEncoder(model.model.encoder, packing(precision.int8_encoder)),
             scribe=Scribe(decoder, vocabulary, most_rows, workers),
-            dtype=dtype,
-            placement=place(device, model.model.state_dict().values()),
-            fingerprint=fingerprint,
+            precision=precision,
+            placement=placement,
+            fingerprint=f"{fingerprint}:{precision}",
             lock=Lock(),
             workers=workers,
         )
 
 
-def decoder_of(decoder: Any, vocabulary: Vocabulary) -> TextDecoder:
+def decoder_of(decoder: Any, vocabulary: Vocabulary, int8: bool = False) -> TextDecoder:
     """Our passes over a decoder's weights: a module as transformers names it."""
-    return TextDecoder(decoder, vocabulary.unsaid, vocabulary.unsaid_first, vocabulary.silence)
+    if int8:
+        decoder = decoder.float()
+    unsaid = (vocabulary.unsaid, vocabulary.unsaid_first, vocabulary.silence)
+    return TextDecoder(decoder, *unsaid, packing(int8))
 
 
-def _load_model(folder: Path, tokenizer: Any, dtype: torch.dtype) -> Any:
+def packing(int8: bool) -> Pack:
+    """How linear layers are kept."""
+    return QuantisedLinear if int8 else unpacked
+
+
+def _placement(device: torch.device, model: Any, precision: Precision) -> Placement:
+    kept: dict[bool, list[torch.Tensor]] = {False: [], True: []}
+    kept[precision.int8_encoder].extend(model.encoder.state_dict().values())
+    kept[precision.int8_decoder].extend(model.decoder.state_dict().values())
+    return replace(place(device, kept[False], kept[True]), dtype=str(precision))
+
+
+def load_model(folder: Path, tokenizer: Any, dtype: torch.dtype) -> Any:
+    """The module of transformers for a checkpoint in its format or in CTranslate2's.
+
+    Raises:
+        ModelLoadError: the files do not belong together.
+    """
     whisper: Any = WhisperForConditionalGeneration
     source: Any = folder
     given: dict[str, Any] = {}

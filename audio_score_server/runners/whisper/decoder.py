@@ -16,7 +16,16 @@ from typing import Any, Final, NamedTuple
 import torch
 from torch.nn import functional
 
-from audio_score_server.runners.whisper.encoder import Linear, Norm, linear_of, merged_of, norm_of
+from audio_score_server.runners.whisper.encoder import (
+    Linear,
+    Norm,
+    Pack,
+    Projection,
+    linear_of,
+    merged_of,
+    norm_of,
+    unpacked,
+)
 
 _CHUNK: Final = 256
 """Most positions whose scores over the vocabulary are in memory at once."""
@@ -48,11 +57,11 @@ class _Cross:
     """Attention of tokens to the encoder's output; ``keys`` and ``values`` by head."""
 
     norm: Norm
-    queries: Linear
+    queries: Projection
     keys: torch.Tensor
     values: torch.Tensor
     value_bias: torch.Tensor
-    out: Linear
+    out: Projection
 
     def __call__(self, hidden: torch.Tensor, audio: torch.Tensor) -> torch.Tensor:
         """``[rows, tokens, width]``, given ``[rows, positions, width]``, to the former's shape."""
@@ -74,12 +83,12 @@ class _Cross:
 class _Layer:
     heads: int
     self_norm: Norm
-    merged: Linear
-    self_out: Linear
+    merged: Projection
+    self_out: Projection
     cross: _Cross
     forward_norm: Norm
-    widen: Linear
-    narrow: Linear
+    widen: Projection
+    narrow: Projection
 
 
 class Choices(NamedTuple):
@@ -104,7 +113,12 @@ class TextDecoder:
     """Tokens to what greedy decoding would say next."""
 
     def __init__(
-        self, decoder: Any, unsaid: list[int], unsaid_first: list[int], silence: int
+        self,
+        decoder: Any,
+        unsaid: list[int],
+        unsaid_first: list[int],
+        silence: int,
+        pack: Pack = unpacked,
     ) -> None:
         """Take over a loaded module.
 
@@ -113,12 +127,14 @@ class TextDecoder:
             unsaid: tokens that are never chosen.
             unsaid_first: tokens that are not chosen right after the prompt.
             silence: the token that says, behind the first one of a prompt, that nobody speaks.
+            pack: for its linear layers.
         """
         self._silence = silence
         self._embeddings = decoder.embed_tokens.weight.detach()
         self._positions = decoder.embed_positions.weight.detach()
-        self._layers = [_layer_of(layer) for layer in decoder.layers]
+        self._layers = [_layer_of(layer, pack) for layer in decoder.layers]
         self._norm = norm_of(decoder.layer_norm)
+        self._vocabulary = pack(Linear(self._embeddings, None))
         self._barred = self._bars(unsaid)
         self._barred_first = self._bars([*unsaid, *unsaid_first])
 
@@ -193,7 +209,7 @@ class TextDecoder:
         return bars
 
     def _scores(self, hidden: torch.Tensor) -> torch.Tensor:
-        return functional.linear(hidden, self._embeddings).float()
+        return self._vocabulary(hidden).float()
 
     def _choose(
         self, hidden: torch.Tensor, following: torch.Tensor, barred: torch.Tensor
@@ -241,29 +257,29 @@ def _attend(
     return layer.self_out(attended.transpose(1, 2).reshape(rows, columns, width))
 
 
-def _layer_of(layer: Any) -> _Layer:
+def _layer_of(layer: Any, pack: Pack) -> _Layer:
     return _Layer(
         heads=layer.self_attn.num_heads,
         self_norm=norm_of(layer.self_attn_layer_norm),
-        merged=merged_of(layer.self_attn),
-        self_out=linear_of(layer.self_attn.out_proj),
-        cross=_cross_of(layer.encoder_attn, norm_of(layer.encoder_attn_layer_norm)),
+        merged=pack(merged_of(layer.self_attn)),
+        self_out=pack(linear_of(layer.self_attn.out_proj)),
+        cross=_cross_of(layer.encoder_attn, norm_of(layer.encoder_attn_layer_norm), pack),
         forward_norm=norm_of(layer.final_layer_norm),
-        widen=linear_of(layer.fc1),
-        narrow=linear_of(layer.fc2),
+        widen=pack(linear_of(layer.fc1)),
+        narrow=pack(linear_of(layer.fc2)),
     )
 
 
-def _cross_of(attention: Any, norm: Norm) -> _Cross:
+def _cross_of(attention: Any, norm: Norm, pack: Pack) -> _Cross:
     heads, scale = attention.num_heads, attention.scaling
     queries = linear_of(attention.q_proj)
     assert queries.bias is not None
     width = len(queries.weight)
     return _Cross(
         norm=norm,
-        queries=Linear(queries.weight * scale, queries.bias * scale),
+        queries=pack(Linear(queries.weight * scale, queries.bias * scale)),
         keys=attention.k_proj.weight.detach().view(heads, width // heads, width),
         values=attention.v_proj.weight.detach().view(heads, width // heads, width).transpose(1, 2),
         value_bias=attention.v_proj.bias.detach(),
-        out=linear_of(attention.out_proj),
+        out=pack(linear_of(attention.out_proj)),
     )

@@ -25,6 +25,9 @@ _AT_ONCE: Final = 2
 _AGAIN: Final = 4
 """How often in a row nobody says the same words."""
 _LONGEST_PHRASE: Final = 12
+_CIRCLES: Final = 6
+"""How often a few tokens follow themselves before a transcript is given up."""
+_LONGEST_CIRCLE: Final = 24
 _UNSPOKEN: Final = ((0.75, -1.0), (0.35, -1.7))
 """Probabilities that nobody speaks, and mean log-probabilities below which a text is not believed
 then. Whisper's own recipe, 0.6 and -1, takes words from learners (one was at 0.64 and -1.53) and
@@ -63,6 +66,18 @@ def unspoken(silence: float, mean: float, doubted: int) -> bool:
     """
     unsure = any(silence > least and mean < most for least, most in _UNSPOKEN)
     return unsure or (silence > _SILENT and doubted > (mean < _UNLIKELY))
+
+
+def circles(tokens: list[int]) -> bool:
+    """Whether a transcript in the making has begun to say the same for ever.
+
+    Sooner than its words can tell: every further token would cost a pass of the decoder.
+    """
+    return any(
+        tokens[-length * _CIRCLES :] == tokens[-length:] * _CIRCLES
+        for length in range(1, _LONGEST_CIRCLE + 1)
+        if length * _CIRCLES <= len(tokens)
+    )
 
 
 def _goes_round(said: list[str]) -> bool:

@@ -8,6 +8,7 @@ in the cache: in bfloat16 it takes half the time of PyTorch's fused attention.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -28,6 +29,17 @@ class Linear:
     def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
         """Apply to the last dimension."""
         return functional.linear(inputs, self.weight, self.bias)
+
+
+Projection = Callable[[torch.Tensor], torch.Tensor]
+"""A linear layer, however its weights are kept."""
+Pack = Callable[[Linear], Projection]
+"""Keeps a linear layer's weights in some other way."""
+
+
+def unpacked(linear: Linear) -> Projection:
+    """A linear layer as it is."""
+    return linear
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +85,11 @@ def merged_of(attention: Any) -> Linear:
 class _Layer:
     heads: int
     attention_norm: Norm
-    merged: Linear
-    attention_out: Linear
+    merged: Projection
+    attention_out: Projection
     forward_norm: Norm
-    widen: Linear
-    narrow: Linear
+    widen: Projection
+    narrow: Projection
 
     def __call__(self, hidden: torch.Tensor) -> torch.Tensor:
         """``[batch, positions, width]`` to the same."""
@@ -91,11 +103,16 @@ class _Layer:
 class AudioEncoder:
     """Spectrograms to hidden states."""
 
-    def __init__(self, encoder: Any) -> None:
-        """``encoder``: a loaded module with the names of transformers' ``WhisperEncoder``."""
+    def __init__(self, encoder: Any, pack: Pack = unpacked) -> None:
+        """Take over a loaded module.
+
+        Args:
+            encoder: with the names of transformers' ``WhisperEncoder``.
+            pack: for its linear layers.
+        """
         self._convolutions = (encoder.conv1, encoder.conv2)
         self._positions = encoder.embed_positions.weight.detach()
-        self._layers = [_layer_of(layer) for layer in encoder.layers]
+        self._layers = [_layer_of(layer, pack) for layer in encoder.layers]
         self._norm = norm_of(encoder.layer_norm)
 
     @property
@@ -136,15 +153,15 @@ class AudioEncoder:
         return self._norm(hidden)
 
 
-def _layer_of(layer: Any) -> _Layer:
+def _layer_of(layer: Any, pack: Pack) -> _Layer:
     return _Layer(
         heads=layer.self_attn.num_heads,
         attention_norm=norm_of(layer.self_attn_layer_norm),
-        merged=merged_of(layer.self_attn),
-        attention_out=linear_of(layer.self_attn.out_proj),
+        merged=pack(merged_of(layer.self_attn)),
+        attention_out=pack(linear_of(layer.self_attn.out_proj)),
         forward_norm=norm_of(layer.final_layer_norm),
-        widen=linear_of(layer.fc1),
-        narrow=linear_of(layer.fc2),
+        widen=pack(linear_of(layer.fc1)),
+        narrow=pack(linear_of(layer.fc2)),
     )
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from audio_score_server.domain import FloatArray, IntArray
 from audio_score_server.runners.whisper.decoder import Session
+from audio_score_server.runners.whisper.doubts import circles
 from audio_score_server.runners.whisper.drafting import Draft
 
 
@@ -48,10 +49,12 @@ class Limits:
     Attributes:
         stop: the token that ends it.
         most: longest transcript in tokens, the prompt not counted.
+        given_up: whether it ends where it begins to say the same for ever, too.
     """
 
     stop: int
     most: int
+    given_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,7 @@ class Reading:
         mean: of the log-probabilities of the transcript's own tokens, its end among them.
         silence: probability that nobody speaks, by the decoder.
         passes: decoder passes that it took.
+        given_up: whether it was ended since it said the same again and again.
     """
 
     tokens: list[int]
@@ -72,6 +76,7 @@ class Reading:
     mean: float
     silence: float
     passes: int
+    given_up: bool = False
 
 
 class _Row:
@@ -84,6 +89,7 @@ class _Row:
         self.silence = 0.0
         self.passes = 0
         self.done = False
+        self.given_up = False
         self.start = 0
         self._fed = list(prompt)
         self._draft = Draft(draft)
@@ -114,13 +120,16 @@ class _Row:
         self._draft.follow(len(self._guess), held, own)
         if own == self._limits.stop:
             self.said.pop()
-        self.done = own == self._limits.stop or len(self.said) >= self._limits.most
         self._guess = self._next_guess()
+        self.done = own == self._limits.stop or len(self.said) >= self._limits.most
+        # What is expected may say the same again and again.
+        self.given_up = self._limits.given_up and not self._guess and circles(self.said)
+        self.done |= self.given_up
 
     def reading(self) -> Reading:
         """What it came to."""
         mean = sum(self._chosen) / len(self._chosen)
-        return Reading(self.said, self.likelihoods, mean, self.silence, self.passes)
+        return Reading(self.said, self.likelihoods, mean, self.silence, self.passes, self.given_up)
 
     def _next_guess(self) -> list[int]:
         # One less than is left: each pass brings a token of its own.

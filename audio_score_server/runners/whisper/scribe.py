@@ -148,7 +148,8 @@ class Scribe:
             best = first
             if first.doubts and part.again is not None and not page.says(first.text):
                 page.repeated += 1
-                (second,) = self._read(limits, [page], [part], [part.again()])
+                last = replace(part, again=None)
+                (second,) = self._read(limits, [page], [last], [part.again()])
                 # In doubt as it would be without short windows.
                 best = min(second, first, key=lambda each: each.doubts)
             page.take(best, self._others(page, best))
@@ -177,6 +178,8 @@ class Scribe:
             session.audio[row] = own
         languages = self._languages([page.language for page in pages], session)
         prompts = [self.vocabulary.prompt(language) for language in languages]
+        # Given up where it can be heard again: in the longest window all is as Whisper has it.
+        limits = replace(limits, given_up=all(part.again is not None for part in parts))
         readings = decode(self._passes, session, prompts, drafts, limits)
         read = zip(parts, readings, languages, hidden, strict=True)
         return [self._judged(*each) for each in read]
@@ -185,7 +188,7 @@ class Scribe:
         self, part: Heard, reading: Reading, language: str | None, hidden: torch.Tensor
     ) -> _Written:
         text = self.vocabulary.text(reading.tokens)
-        doubted = doubts(text, part.seconds, reading.mean)
+        doubted = doubts(text, part.seconds, reading.mean) + reading.given_up
         if not unspoken(reading.silence, reading.mean, doubted):
             return _Written(reading, text, language, doubted, hidden)
         unheard = np.full_like(reading.likelihoods, -np.inf)

@@ -1,0 +1,57 @@
+"""Linear layers with weights of eight bits.
+
+Every row of weights, and while it computes every row of inputs, is scaled to its largest entry and
+rounded to an integer; products are summed without rounding (Jacob et al., "Quantization and
+Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference", 2018; by rows as in
+Dettmers et al., "LLM.int8()", 2022). A row's result does not depend on the rows beside it, so that
+a recording is heard alike alone and in a batch.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import torch
+
+from audio_score_server.runners.whisper.encoder import Linear
+
+_LARGEST: Final = 127
+_LEAST: Final = 1e-6
+"""Rows that hold nothing larger are scaled by this."""
+_RANGE: Final = (1.0, -1.0, 0.0, 0.0)
+"""Columns put behind the inputs, which meet weights of nought: the library scales all rows alike,
+from the least entry to the largest, and so those are always 1 and -1."""
+
+
+class QuantisedLinear:
+    """``y = x W^T + b`` on a processor."""
+
+    def __init__(self, linear: Linear) -> None:
+        """Round the weights of a layer."""
+        weight = linear.weight.detach().float()
+        rows = len(weight)
+        scales = (weight.abs().amax(dim=1) / _LARGEST).clamp(min=_LEAST).double()
+        padded = torch.nn.functional.pad(weight, (0, len(_RANGE)))
+        zeros = torch.zeros(rows, dtype=torch.int64)
+        ops: Any = torch.ops.quantized
+        self._packed = ops.linear_prepack(
+            torch.quantize_per_channel(padded, scales, zeros, 0, torch.qint8), None
+        )
+        self._bias = None if linear.bias is None else linear.bias.detach().float()
+        self._inputs = weight.shape[1]
+        # Without VNNI, products are summed in sixteen bits, which eight and eight would overflow.
+        self._reduced = not torch.cpu.get_capabilities().get("avx512_vnni")
+        self._range = torch.tensor(_RANGE)
+        self._multiply = ops.linear_dynamic
+
+    def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Apply to the last dimension of a float32 tensor."""
+        rows = inputs.reshape(-1, self._inputs)
+        largest = rows.abs().amax(dim=1, keepdim=True).clamp_(min=_LEAST)
+        scaled = rows.new_empty(len(rows), self._inputs + len(_RANGE))
+        torch.div(rows, largest, out=scaled[:, : self._inputs])
+        scaled[:, self._inputs :] = self._range
+        products: torch.Tensor = self._multiply(scaled, self._packed, self._reduced).mul_(largest)
+        if self._bias is not None:
+            products.add_(self._bias)
+        return products.view(*inputs.shape[:-1], -1)
