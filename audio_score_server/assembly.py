@@ -25,6 +25,7 @@ from audio_score_server.references.flush import flush
 from audio_score_server.references.library import Library, scan
 from audio_score_server.references.store import ReferenceStore
 from audio_score_server.runners.device import is_fatal, within_memory
+from audio_score_server.runners.finite import finite
 from audio_score_server.runners.protocol import Runner
 from audio_score_server.runners.registry import Loader
 from audio_score_server.service import Parts, ScoreService, ServiceLimits
@@ -235,7 +236,7 @@ def _batcher(
     )
 
     def run(utterances: Sequence[Utterance[Any]]) -> list[Encoding]:
-        encodings = runner.run(utterances)
+        encodings = finite(runner.run(utterances))
         metrics.observe_repeated(key, sum(encoding.repeated for encoding in encodings))
         return encodings
 

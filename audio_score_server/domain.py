@@ -203,10 +203,19 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How close a recording came; each number from 0 to 1."""
+    """How close a recording came; each number from 0 to 1.
+
+    Raises:
+        ValueError: a number is none of these.
+    """
 
     audio: float
     text: float
+
+    def __post_init__(self) -> None:
+        """Nothing else ever becomes a score."""
+        if not (0.0 <= self.audio <= 1.0 and 0.0 <= self.text <= 1.0):
+            raise ValueError(f"{self.audio} and {self.text} are no scores from 0 to 1")
 
     @property
     def total(self) -> float:

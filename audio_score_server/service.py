@@ -6,22 +6,24 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
-from audio_score_server.domain import Score
 from audio_score_server.errors import (
     NoModelError,
     NotReady,
     QueueFull,
     RequestTimeout,
+    Unexplained,
     UnknownModel,
     shortened,
 )
-from audio_score_server.pipelines.protocol import Explanation, Judgement, Pipeline, Upload
+from audio_score_server.pipelines.protocol import Judgement, Pipeline, Upload
+from audio_score_server.plots import PlotQueue
 from audio_score_server.references.library import Clip, ClipId, Library
 from audio_score_server.stages import Stages
 
@@ -84,6 +86,7 @@ class ScoreService:
         self._load = load
         self._concurrency = concurrency
         self._pool = ThreadPoolExecutor(cpu_threads, thread_name_prefix="cpu")
+        self._plots = PlotQueue()
         self._parts = Parts(Library([]), ())
         self._started = time.monotonic()
         self._drained = -math.inf
@@ -150,6 +153,7 @@ class ScoreService:
         for pipeline in (*self._parts.pipelines, *self._parts.companions):
             await pipeline.close()
         await asyncio.to_thread(self._pool.shutdown)
+        await asyncio.to_thread(self._plots.close)
 
     async def score(
         self,
@@ -187,15 +191,8 @@ class ScoreService:
         clip = self._parts.library.find(uid, cid)
         allowed_s = min(self._limits.request_s, allowed_s or self._limits.request_s)
         stages.deadline = stages.arrived + allowed_s
-        try:
-            async with asyncio.timeout(stages.deadline - time.monotonic()) as limit:
-                return await pipeline.score(clip, upload, stages, explained)
-        except TimeoutError:
-            if not limit.expired():
-                raise
-            raise RequestTimeout(
-                f"The request was not done within {allowed_s:g} s. Try again later, or allow more."
-            ) from None
+        async with _within(stages):
+            return await pipeline.score(clip, upload, stages, explained)
 
     async def score_all(
         self, ids: Sequence[ClipId], model: str | None, upload: Upload
@@ -221,9 +218,26 @@ class ScoreService:
             return None
         return min((each for each in refusals if each), key=lambda each: each.retry_after_s)
 
-    async def picture(self, score: Score, reasons: Explanation) -> bytes:
-        """Draw a recording over against its clip, as SVG."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, _draw, score, reasons)
+    async def plot(
+        self,
+        uid: str,
+        cid: str,
+        model: str | None,
+        upload: Upload,
+        stages: Stages,
+        allowed_s: float | None = None,
+    ) -> bytes:
+        """Score one recording and draw it over against its clip, as SVG.
+
+        Arguments and errors are those of ``score``.
+        """
+        with self._plots.admit():
+            judgement = await self.score(uid, cid, model, upload, stages, allowed_s, explained=True)
+            if judgement.explanation is None:
+                raise Unexplained(f"Model {stages.model!r} tells no reasons: leave detail out.")
+            async with _within(stages):
+                with stages.measure("plot"):
+                    return await self._plots.draw(judgement.score, judgement.explanation)
 
     async def _watch_models(self) -> None:
         """Ask the models again and again whether they are well."""
@@ -271,8 +285,20 @@ class ScoreService:
         ]
 
 
-def _draw(score: Score, reasons: Explanation) -> bytes:
-    # Imported here: it takes a while, and few servers are asked for pictures.
-    from audio_score_server.picture.draw import draw
+@asynccontextmanager
+async def _within(stages: Stages) -> AsyncIterator[None]:
+    """Until the request's deadline.
 
-    return draw(reasons.detail, score, reasons.reference, reasons.recording)
+    Raises:
+        RequestTimeout: it has passed.
+    """
+    try:
+        async with asyncio.timeout(stages.deadline - time.monotonic()) as limit:
+            yield
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        allowed_s = stages.deadline - stages.arrived
+        raise RequestTimeout(
+            f"The request was not done within {allowed_s:g} s. Try again later, or allow more."
+        ) from None

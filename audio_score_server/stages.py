@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Stage = Literal["receive", "decode", "queue", "device", "score"]
+Stage = Literal["receive", "decode", "queue", "device", "score", "plot"]
 STAGES: Final[tuple[Stage, ...]] = ("receive", "decode", "queue", "device", "score")
-"""In the order of the path; ``device`` includes what a remote model takes."""
+"""Those of every score, in the order of the path; ``device`` includes what a remote model takes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from audio_score_server.domain import FloatArray
 
 RATE: Final = 16_000
+_Sound = NDArray[np.float64]
 _CHORDS: Final = ((0, 4, 7), (5, 9, 12), (7, 11, 14), (9, 12, 16), (2, 5, 9))
 """Semitones above the key."""
 
@@ -25,16 +27,16 @@ def nonspeech(seed: int) -> FloatArray:
     return (sound * level / peak).astype(np.float32)
 
 
-def _silence(chance: np.random.Generator, samples: int) -> FloatArray:
+def _silence(chance: np.random.Generator, samples: int) -> _Sound:
     """Whatever a microphone and its converter leave of it: a hum, and single bits."""
     hum = np.sin(2 * np.pi * 50 * np.arange(samples) / RATE) * chance.choice([0.0, 1e-4])
-    silence: FloatArray = np.round((hum + 3e-5 * chance.standard_normal(samples)) * 2**15) / 2**15
+    silence: _Sound = np.round((hum + 3e-5 * chance.standard_normal(samples)) * 2**15) / 2**15
     # At its own level, not at the peak that all are brought to.
     silence[0] = 1.0
     return silence
 
 
-def _noise(chance: np.random.Generator, samples: int) -> FloatArray:
+def _noise(chance: np.random.Generator, samples: int) -> _Sound:
     """Of any colour, from white to brown, swelling and fading."""
     spectrum = np.fft.rfft(chance.standard_normal(samples))
     frequencies = np.maximum(np.fft.rfftfreq(samples, 1 / RATE), 20.0)
@@ -42,7 +44,7 @@ def _noise(chance: np.random.Generator, samples: int) -> FloatArray:
     return coloured * (1 + 0.8 * _slow(chance, samples))
 
 
-def _music(chance: np.random.Generator, samples: int) -> FloatArray:
+def _music(chance: np.random.Generator, samples: int) -> _Sound:
     """Chords of struck strings, and a melody above them."""
     sound = np.zeros(samples)
     beat = round(RATE * chance.uniform(0.25, 0.6))
@@ -54,13 +56,13 @@ def _music(chance: np.random.Generator, samples: int) -> FloatArray:
     return sound
 
 
-def _string(frequency: float, samples: int) -> FloatArray:
+def _string(frequency: float, samples: int) -> _Sound:
     moments = np.arange(samples) / RATE
     partials = sum(np.sin(2 * np.pi * frequency * n * moments) / n**1.5 for n in range(1, 7))
     return np.asarray(partials * np.exp(-3 * moments))
 
 
-def _breath(chance: np.random.Generator, samples: int) -> FloatArray:
+def _breath(chance: np.random.Generator, samples: int) -> _Sound:
     """Air through a mouth: broad resonances, coming and going."""
     spectrum = np.fft.rfft(chance.standard_normal(samples))
     frequencies = np.fft.rfftfreq(samples, 1 / RATE)
@@ -72,12 +74,12 @@ def _breath(chance: np.random.Generator, samples: int) -> FloatArray:
     return np.asarray(np.fft.irfft(spectrum * shape, samples) * strokes)
 
 
-def _slow(chance: np.random.Generator, samples: int) -> FloatArray:
+def _slow(chance: np.random.Generator, samples: int) -> _Sound:
     rate, phase = chance.uniform(0.2, 2), chance.uniform(0, 6)
     return np.sin(2 * np.pi * rate * np.arange(samples) / RATE + phase)
 
 
-_KINDS: Final[tuple[Callable[[np.random.Generator, int], FloatArray], ...]] = (
+_KINDS: Final[tuple[Callable[[np.random.Generator, int], _Sound], ...]] = (
     _silence,
     _noise,
     _music,

@@ -8,6 +8,7 @@ come meanwhile, and waits for nothing that the event loop may be at.
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import threading
 import time
@@ -21,6 +22,7 @@ from typing import Any, Final, Generic, TypeVar
 from audio_score_server.batching.policy import BatchLimits, Waiting, choose, wait_left
 from audio_score_server.errors import BatchError, DeviceMemoryError, NotReady, QueueFull
 
+_LOG = logging.getLogger(__name__)
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 _Answer = asyncio.Future[Any]
@@ -156,6 +158,8 @@ class Batcher(Generic[ItemT, ResultT]):
         """Batches that have been run."""
         self.is_fatal: Callable[[Exception], bool] = lambda _: False
         """Whether an error of a run means that no later run can succeed."""
+        self._name = name
+        self._report_failed = False
         self._run_batch = run_batch
         self._limits = limits
         self._capacity = capacity
@@ -374,7 +378,16 @@ class Batcher(Generic[ItemT, ResultT]):
             outcome = Outcome(result, pending.started - pending.arrival, device_s)
             _hand_over(pending.answer, outcome)
         audio_s = sum(pending.seconds for pending in batch)
-        self.on_batch(BatchReport(len(batch), audio_s, device_s))
+        self._report(BatchReport(len(batch), audio_s, device_s))
+
+    def _report(self, batch: BatchReport) -> None:
+        """Tell of a batch; what is only counted with must not end what is counted."""
+        try:
+            self.on_batch(batch)
+        except Exception as error:
+            if not self._report_failed:
+                _LOG.exception("Batches of %s are no longer reported: %s", self._name, error)
+            self._report_failed = True
 
     def _fail(self, batch: list[_Pending[ItemT, ResultT]], error: Exception) -> None:
         if self.is_fatal(error):
@@ -385,6 +398,8 @@ class Batcher(Generic[ItemT, ResultT]):
         if len(batch) == 1:
             _refuse(batch[0], error)
             return
+        # One by one they say nothing of how many the device does in a time.
+        self._saturated = False
         for pending in batch:
             if not pending.departed:
                 self._run([pending])

@@ -20,15 +20,20 @@ from audio_score_server.domain import (
 Tensors = dict[str, NDArray[Any]]
 _CONTOURS: Final = ("pitch_hz", "level_db", "lows", "highs")
 _ALIGNED: Final = ("said", "starts", "stops", "evidence")
+_LARGEST_HALF: Final = float(np.finfo(np.float16).max)
 _SPELT: Final = "S2"
 """ARPAbet without stress has one or two letters."""
 
 
 def tensors_of(reference: Reference) -> Tensors:
-    """What is kept of a reference besides its transcript: features in half precision."""
+    """What is kept of a reference besides its transcript: features in half precision.
+
+    Raises:
+        ValueError: they are not finite.
+    """
     features, contours = reference.features, reference.contours
     tensors: Tensors = {
-        "frames": features.frames.astype(np.float16),
+        "frames": _kept(features.frames),
         "speech": features.speech.astype(np.float16),
     }
     tensors |= {name: getattr(contours, name).astype(np.float16) for name in _CONTOURS}
@@ -59,6 +64,14 @@ def as_kept(reference: Reference) -> Reference:
     return reference_of(
         tensors_of(reference), reference.transcript, features.frame_rate_hz, contours.step_s
     )
+
+
+def _kept(frames: FloatArray) -> NDArray[Any]:
+    """In half precision, unless they are too large for it: middle layers have such frames."""
+    if not np.isfinite(frames).all():
+        raise ValueError("features that are not finite cannot be kept")
+    fits = not frames.size or float(np.abs(frames).max()) <= _LARGEST_HALF
+    return frames.astype(np.float16) if fits else frames
 
 
 def _single(values: NDArray[Any]) -> FloatArray:

@@ -43,7 +43,12 @@ class Side:
         Args:
             features: of the recording.
             centre: float32 ``[dimensions]``, mean frame of speech.
+
+        Raises:
+            ValueError: the features are not finite; the best path would go round them.
         """
+        if not np.isfinite(features.frames).all():
+            raise ValueError("features that are not finite cannot be compared")
         places = np.flatnonzero(features.speech > _LEAST_SPEECH)
         frames = features.frames[places].astype(np.float32, copy=False)
         weights = features.speech[places].astype(np.float32, copy=False)
@@ -87,7 +92,8 @@ def pooled_similarity(one: EncoderFeatures, other: EncoderFeatures) -> float:
         return 0.0
     first, second = (np.average(each.frames, axis=0, weights=each.speech) for each in (one, other))
     norm = max(float(np.linalg.norm(first) * np.linalg.norm(second)), _LEAST_NORM)
-    return min(1.0, max(0.0, float(first @ second) / norm))
+    # In this order what is not a number stays none.
+    return min(max(float(first @ second) / norm, 0.0), 1.0)
 
 
 def mean_frame(recordings: Sequence[EncoderFeatures]) -> FloatArray:

@@ -25,4 +25,5 @@ def graded(share: float, middle: float) -> float:
     """
     raised = share**_STEEPNESS
     half = middle**_STEEPNESS
-    return raised * (1 + half) / (raised + half)
+    # In this order what is not a number stays none.
+    return min(raised * (1 + half) / (raised + half), 1.0)

@@ -28,7 +28,7 @@ def impostor_level(similarities: Sequence[float]) -> float:
     """
     if len(similarities) < _FEWEST:
         return 0.0
-    return min(0.9, float(np.mean(similarities) + _ABOVE * np.std(similarities)))
+    return min(float(np.mean(similarities) + _ABOVE * np.std(similarities)), 0.9)
 
 
 def placed(similarity: float, level: float) -> float:
@@ -37,8 +37,9 @@ def placed(similarity: float, level: float) -> float:
     The same line by another clear voice is half of the way and more, which is graded as nearly all;
     a quarter is what weak readings by learners have.
     """
-    share = (min(1.0, similarity) - level) / (1.0 - level)
-    return min(1.0, graded(_softened(share) / _softened(1.0), _MIDDLE))
+    # In this order what is not a number stays none, here and below.
+    share = (min(similarity, 1.0) - level) / (1.0 - level)
+    return graded(min(_softened(share) / _softened(1.0), 1.0), _MIDDLE)
 
 
 def _softened(share: float) -> float:

@@ -446,40 +446,34 @@ def _raise(error: BaseException) -> Any:
     raise error
 
 
-def test_those_whose_batch_was_run_have_their_answers_though_its_report_fails() -> None:
+def test_a_report_that_fails_stops_nothing(caplog: pytest.LogCaptureFixture) -> None:
     async def scenario() -> None:
-        device = GatedDevice()
-        async with batching(device, size=2) as batcher:
+        device = Device()
+        async with batching(device, size=2, wait_s=0.0) as batcher:
             deaths = _Deaths(batcher)
             batcher.on_batch = lambda _: _raise(LookupError("metrics"))
-            with batcher.admit():
-                running = _start(batcher, 1, 2)
-                await device.given()
-            (queued,) = _start(batcher, 3)
-            await turns()
-            device.free()
-            assert await _answers(*running) == [2, 4]
-            with pytest.raises(NotReady):
-                await queued
-            await batcher.close()
-            assert [str(error) for error in deaths.errors] == ["metrics"]
+            for item in range(3):
+                assert await ask(batcher, item) == 2 * item
+            await _settled(batcher)
+        assert not deaths.errors
 
     play(scenario)
+    told = [record.getMessage() for record in caplog.records if "metrics" in record.getMessage()]
+    assert len(told) == 1
 
 
-@pytest.mark.parametrize("hook", ["on_batch", "is_fatal"])
-def test_a_hook_that_fails_while_a_batch_is_repeated_leaves_nobody_waiting(hook: str) -> None:
+def test_a_hook_that_fails_while_a_batch_is_repeated_leaves_nobody_waiting() -> None:
     async def scenario() -> None:
         device = Device({2: ValueError})
         async with batching(device, size=3) as batcher:
             deaths = _Deaths(batcher)
-            setattr(batcher, hook, lambda _: _raise(LookupError(hook)))
+            batcher.is_fatal = lambda _: _raise(LookupError("is_fatal"))
             with batcher.admit():
                 answers = await _answers(*_start(batcher, 1, 2, 3))
             assert all(answer == 2 or isinstance(answer, NotReady) for answer in answers)
             await _refuses_everything(batcher)
             await batcher.close()
-            assert [str(error) for error in deaths.errors] == [hook]
+            assert [str(error) for error in deaths.errors] == ["is_fatal"]
 
     play(scenario)
 
@@ -601,6 +595,30 @@ def test_the_rate_is_that_of_the_last_batches_from_end_to_end() -> None:
             await _answers(*tasks)
             second_took = time.monotonic() - first_ends
             assert second_took < _retry_after_s(batcher, 2) / 2 < 0.3
+
+    play(scenario)
+
+
+def test_a_batch_that_is_repeated_one_by_one_measures_nothing() -> None:
+    async def scenario() -> None:
+        device = GatedDevice({2: ValueError})
+        async with batching(device, size=2, capacity=4) as batcher:
+            tasks = _start(batcher, 0, 1)
+            await device.given()
+            device.finish()
+            await _answers(*tasks)
+            await _settled(batcher)
+            usual = _retry_after_s(batcher, 4)
+            tasks = _start(batcher, 2, 3)
+            await device.given()
+            device.finish()
+            for _ in range(2):
+                await device.given()
+                await asyncio.sleep(0.2)
+                device.finish()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await _settled(batcher)
+            assert _retry_after_s(batcher, 4) == usual
 
     play(scenario)
 

@@ -19,6 +19,7 @@ from audio_score_server.errors import (
     BatchError,
     NoModelError,
     NotReady,
+    QueueFull,
     RequestTimeout,
     UnknownModel,
 )
@@ -394,6 +395,43 @@ def test_without_clips_there_is_no_canary(tmp_path: Path) -> None:
         await service.start()
         assert service.state == "ready"
         assert await _ailments(service) == [None]
+        await service.close()
+
+    asyncio.run(scenario())
+
+
+def test_plots_hold_up_no_scores_and_are_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, finish = threading.Semaphore(0), threading.Event()
+
+    def draw(*_: object) -> bytes:
+        begun.release()
+        assert finish.wait(_PATIENCE_S)
+        return b"<svg/>"
+
+    monkeypatch.setattr("audio_score_server.plots._draw", draw)
+
+    async def plot(service: ScoreService, allowed_s: float | None = None) -> bytes:
+        return await service.plot("film", "1", None, lambda: _wav(2.0), Stages(), allowed_s)
+
+    async def scenario() -> None:
+        service = _service(tmp_path, {"fake": FakeRunner})
+        await service.start()
+        plots = [asyncio.create_task(plot(service)) for _ in range(3)]
+        assert await asyncio.to_thread(begun.acquire, timeout=_PATIENCE_S)
+        # Far more than the threads that decode.
+        for _ in range(5):
+            await _score(service)
+        with pytest.raises(RequestTimeout):
+            await plot(service, allowed_s=0.5)
+        plots.append(asyncio.create_task(plot(service)))
+        await asyncio.sleep(0)
+        with pytest.raises(QueueFull, match="4 requests"):
+            await plot(service)
+        finish.set()
+        assert await asyncio.gather(*plots) == [b"<svg/>"] * 4
+        assert await plot(service) == b"<svg/>"
         await service.close()
 
     asyncio.run(scenario())

@@ -69,14 +69,13 @@ async def post_score(
     stages: Stages = request.state.stages
     stages.add("receive", stages.arrived, time.monotonic() - stages.arrived)
     allowed_s = None if timeout_ms is None else timeout_ms / 1000
-    judgement = await service.score(
-        uid, cid, model or None, audio.file.read, stages, allowed_s, explained=bool(detail)
-    )
+    asked = (uid, cid, model or None, audio.file.read, stages, allowed_s)
+    if detail == "plot":
+        return Response(await service.plot(*asked), media_type=_SVG)
+    judgement = await service.score(*asked, explained=bool(detail))
     reasons = judgement.explanation
     if reasons is None:
         return ScoreAnswer(**_numbers(judgement.score, stages))
-    if detail == "plot":
-        return Response(await service.picture(judgement.score, reasons), media_type=_SVG)
     return ScoreAnswer(
         **_numbers(judgement.score, stages), detail=DetailAnswer.of(reasons.detail, stages)
     )
