@@ -30,6 +30,7 @@ from audio_score_server.runners.protocol import Runner
 from audio_score_server.runners.registry import Loader
 from audio_score_server.service import Parts, ScoreService, ServiceLimits
 from audio_score_server.settings import (
+    AUXILIARY_KEY,
     AudioFeatures,
     FakeSettings,
     HiggsAudioSettings,
@@ -44,7 +45,7 @@ from audio_score_server.telemetry.metrics import Metrics, ModelState
 _LOG = logging.getLogger(__name__)
 _CHECKPOINTS: Final = (WhisperSettings, HiggsAudioSettings)
 """Models that tell words and no phones, of frames that hold more than what is said."""
-_EARS: Final = PhonesSettings(key="phones-ears", type="phones")
+_EARS: Final = PhonesSettings(key=AUXILIARY_KEY, type="phones")
 
 
 @dataclass(frozen=True, slots=True)

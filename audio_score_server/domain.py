@@ -9,7 +9,7 @@ clip's encoding, cached · **score** the answer.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Final, Generic, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,8 @@ BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.integer[Any]]
 InputT = TypeVar("InputT")
 """A runner's own type of input features."""
+WORTHLESS_NATS: Final = 4.0
+"""By how much a unit's log evidence falls short when it is not there at all."""
 
 
 @dataclass(frozen=True, slots=True)

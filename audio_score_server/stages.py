@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Stage = Literal["receive", "decode", "queue", "device", "score", "plot"]
+Stage = Literal["receive", "decode", "queue", "device", "phones", "score", "plot"]
 STAGES: Final[tuple[Stage, ...]] = ("receive", "decode", "queue", "device", "score")
-"""Those of every score, in the order of the path; ``device`` includes what a remote model takes."""
+"""Those of every score, in the order of the path; ``device`` includes what a remote model takes.
+Beside it, ``phones`` is the phone encoder's pass for another model, its queue included."""
 
 
 @dataclass(frozen=True, slots=True)

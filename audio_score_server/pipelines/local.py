@@ -82,19 +82,6 @@ class LocalOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Take:
-    """A recording as far as one model has come with it.
-
-    Attributes:
-        waveform: its sound.
-        encoding: what the model hears in it.
-    """
-
-    waveform: Waveform
-    encoding: Encoding
-
-
-@dataclass(frozen=True, slots=True)
 class Hearing:
     """A clip and a recording of it, as one model hears both.
 
@@ -105,6 +92,21 @@ class Hearing:
 
     reference: Reference
     encoding: Encoding
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """A recording as far as one model has come with it.
+
+    Attributes:
+        waveform: its sound.
+        encoding: what the model hears in it.
+        phones: what the ears hear in it, where they have a say.
+    """
+
+    waveform: Waveform
+    encoding: Encoding
+    phones: Hearing | None
 
 
 class LocalPipeline:
@@ -238,7 +240,7 @@ class LocalPipeline:
         """See ``Pipeline.score``."""
         with self._batcher.admit(left_s=stages.deadline - time.monotonic()) as ticket:
             reference = await self._reference(clip)
-            take = await self._hear(ticket, reference, upload, stages)
+            take = await self._hear(ticket, clip, reference, upload, stages)
             with stages.measure("score"):
                 return await self._judge(clip, reference, take, explained)
 
@@ -287,8 +289,7 @@ class LocalPipeline:
     async def _judge(
         self, clip: Clip, reference: Reference, take: Take, explained: bool
     ) -> Judgement:
-        own = Hearing(reference, take.encoding)
-        phones = await self._listen_for_phones(clip, reference, take.waveform)
+        own, phones = Hearing(reference, take.encoding), take.phones
         score = await self._in_pool(self._score, clip, own, phones)
         if not explained:
             return Judgement(score)
@@ -303,12 +304,13 @@ class LocalPipeline:
         return Judgement(score, self._explain(clip, own, phones, recording, score))
 
     async def _listen_for_phones(
-        self, clip: Clip, reference: Reference, waveform: Waveform
+        self, clip: Clip, reference: Reference, waveform: Waveform, stages: Stages
     ) -> Hearing | None:
         """What the ears hear, where they have a say."""
         if self._ears is None or not self._by_phones(reference):
             return None
-        return await self._ears.listen(clip, waveform)
+        with stages.measure("phones"):
+            return await self._ears.listen(clip, waveform)
 
     def _by_phones(self, reference: Reference) -> bool:
         """Whether the ears have a say: in English, where they know the words' sounds, always."""
@@ -393,21 +395,27 @@ class LocalPipeline:
     async def _score_itself(self, clip: Clip, reference: Reference, sound: bytes) -> Score:
         """As if the clip's own sound were uploaded, however many requests are under way."""
         with self._batcher.admit(bounded=False) as ticket:
-            take = await self._hear(ticket, reference, lambda: sound, Stages())
+            take = await self._hear(ticket, clip, reference, lambda: sound, Stages())
             return (await self._judge(clip, reference, take, explained=False)).score
 
     async def _hear(
-        self, ticket: _Ticket, reference: Reference, upload: Upload, stages: Stages
+        self, ticket: _Ticket, clip: Clip, reference: Reference, upload: Upload, stages: Stages
     ) -> Take:
         with stages.measure("decode"):
             waveform, features = await self._in_pool(self._prepare, upload)
         stages.audio_s = waveform.seconds
-        submitted = time.monotonic()
-        utterance = Utterance(features, reference.transcript)
-        outcome = await ticket.submit(utterance, waveform.seconds)
-        stages.add("queue", submitted, outcome.queued_s)
-        stages.add("device", submitted + outcome.queued_s, outcome.device_s)
-        return Take(waveform, outcome.result)
+        # Both at once: on two devices, or on one that has room, the second costs nothing.
+        listening = asyncio.create_task(self._listen_for_phones(clip, reference, waveform, stages))
+        listening.add_done_callback(_look_at)
+        try:
+            submitted = time.monotonic()
+            utterance = Utterance(features, reference.transcript)
+            outcome = await ticket.submit(utterance, waveform.seconds)
+            stages.add("queue", submitted, outcome.queued_s)
+            stages.add("device", submitted + outcome.queued_s, outcome.device_s)
+            return Take(waveform, outcome.result, await listening)
+        finally:
+            listening.cancel()
 
     def _prepare(self, upload: Upload) -> tuple[Waveform, Any]:
         waveform = self._decode(upload)
@@ -466,6 +474,12 @@ class LocalPipeline:
         self, function: Callable[[*Arguments], Result], *arguments: *Arguments
     ) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
+
+
+def _look_at(task: asyncio.Task[Any]) -> None:
+    """Take note of how a task ended that may be waited for no more."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _english(reference: Reference) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
@@ -70,7 +71,7 @@ class RemotePipeline:
         """See ``Pipeline.score``."""
         if explained:
             raise self._unexplained()
-        if full := self.full(stages.deadline):
+        if full := self.full(stages.deadline - time.monotonic()):
             raise full
         self._under_way += 1
         try:

@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from audio_score_server.domain import Reference
 from audio_score_server.errors import BatchError
-from audio_score_server.references.entry import EntryInvalid
+from audio_score_server.references.entry import ClipChanged, EntryInvalid
 from audio_score_server.references.library import Clip, ClipId
 from audio_score_server.references.progress import Progress
 from audio_score_server.references.store import ReferenceStore
@@ -115,6 +115,14 @@ class ReferenceBuilder:
     async def _keep(self, clip: Clip, reference: Reference) -> None:
         try:
             await asyncio.to_thread(self._store.write, clip, reference)
+        except ClipChanged as error:
+            _LOG.error(
+                "%s: clip %s is not cached: %s. Restart the server to take it as it is now.",
+                self._model,
+                clip.id,
+                error,
+            )
+            self._store.remember(clip, as_kept(reference))
         except OSError as error:
             _LOG.error(
                 "%s: clip %s is not cached, it will be encoded again after a restart: %s. "

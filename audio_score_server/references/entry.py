@@ -67,6 +67,10 @@ def fingerprint_of(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+class ClipChanged(Exception):
+    """A clip is no longer what its features were made from."""
+
+
 def write_entry(
     folder: Path, scratch: Path, clip: Clip, made_by: tuple[str, str], reference: Reference
 ) -> None:
@@ -80,8 +84,9 @@ def write_entry(
         reference: what to keep.
 
     Raises:
-        OSError: the disk is full, say, or the clip has changed meanwhile; what was at ``folder``
-            may be gone, nothing half-written is left there.
+        ClipChanged: the clip has changed meanwhile.
+        OSError: the disk is full, say; what was at ``folder`` may be gone, nothing half-written is
+            left there.
     """
     fresh = scratch / "new"
     fresh.mkdir(parents=True)
@@ -111,7 +116,7 @@ def _manifest_of(
     status = clip.path.stat()
     if (status.st_size, status.st_mtime_ns) != (clip.size, clip.modified_ns):
         # The hash could belong to another content than the features.
-        raise OSError("the clip has changed since the server was started")
+        raise ClipChanged("the clip has changed since the server was started")
     return Manifest(
         format=_FORMAT,
         runner=made_by[0],

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
+from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
@@ -79,9 +80,13 @@ class ReferenceStore:
         """Write the entry, whole or not at all; only inside ``claim``.
 
         Raises:
+            ClipChanged: the clip has changed meanwhile.
             OSError: the disk is full or not writable.
         """
-        write_entry(self._entry(clip.id), self._scratch(clip.id), clip, self._made_by, reference)
+        # Of its own: where nothing can be locked, others may build in the same stripe, and what a
+        # killed one left is not cleared.
+        scratch = self._scratch(clip.id) / uuid4().hex
+        write_entry(self._entry(clip.id), scratch, clip, self._made_by, reference)
 
     @contextmanager
     def claim(self, clip: Clip) -> Iterator[bool]:

@@ -7,13 +7,11 @@ from typing import Final
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
-from audio_score_server.domain import Encoding, FloatArray, Transcript
+from audio_score_server.domain import WORTHLESS_NATS, Encoding, FloatArray, Transcript
 from audio_score_server.language.wording import wording
 from audio_score_server.scoring.grading import graded
 from audio_score_server.scoring.wordwise import word_similarity
 
-WORTHLESS_NATS: Final = 4.0
-"""By how much a unit's log evidence falls short when it is not there at all."""
 _LEAST_NATS: Final = 8.0
 """A unit that a burst of other sounds weighs on counts no less than this."""
 _NEIGHBOURS: Final = 4

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from audio_score_server.domain import EncoderFeatures, FloatArray
 
 _Matrix = NDArray[np.float64]
-_RIDGE: Final = 0.03
-"""Ridge for each frame that is fitted on, in squared standard deviations of the inputs: of .003 to
-.1 the one that told lines of others than those fitted on apart best."""
+_RIDGE: Final = 0.2
+"""Ridge for each frame that is fitted on, in squared standard deviations of the inputs: of .03 to 1
+the one that told lines of others than those fitted on apart best, for two encoders."""
 _SHRINKAGE: Final = 0.001
 """By how much a covariance is drawn towards that of uncorrelated dimensions."""
 FEWEST_FRAMES: Final = 1_000

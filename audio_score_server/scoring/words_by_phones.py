@@ -10,11 +10,10 @@ from typing import Final
 
 import numpy as np
 
-from audio_score_server.domain import Alignment, HeardPhone
+from audio_score_server.domain import WORTHLESS_NATS, Alignment, HeardPhone
 from audio_score_server.language.lexicon import SpokenWord
 from audio_score_server.scoring.heard import divide
 from audio_score_server.scoring.spans import Extents, Span, hull
-from audio_score_server.scoring.text import WORTHLESS_NATS
 from audio_score_server.scoring.words import SAID_SCORE, PhoneDetail, Status, WordDetail
 
 _LEAST_EVIDENCE: Final = 1e-30

@@ -2,6 +2,7 @@
 
 from audio_score_server.settings.load import load_settings
 from audio_score_server.settings.model import (
+    AUXILIARY_KEY,
     AudioFeatures,
     FakeSettings,
     HiggsAudioSettings,
@@ -13,6 +14,7 @@ from audio_score_server.settings.model import (
 )
 
 __all__ = [
+    "AUXILIARY_KEY",
     "AudioFeatures",
     "FakeSettings",
     "HiggsAudioSettings",

@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from audio_score_server.access import ApiKeys
 from audio_score_server.errors import SettingsError
 
+AUXILIARY_KEY: Final = "phones-ears"
+"""Key of the phone encoder that is loaded beside models that hear none."""
 _DEVICE: Final = r"^(auto|cpu|cuda|cuda:\d+)$"
 Device = Annotated[str, Field(pattern=_DEVICE)]
 AudioFeatures = Literal["auto", "own", "phones"]
@@ -255,6 +257,12 @@ class Settings(_Frozen):
         for key in keys:
             if keys.count(key) > 1:
                 raise ValueError(f"two models have the key {key!r}")
+        if AUXILIARY_KEY in keys:
+            # They would share a folder of the cache.
+            raise ValueError(
+                f"the key {AUXILIARY_KEY!r} belongs to the phone encoder that is loaded beside "
+                "other models; choose another"
+            )
         return models
 
     @field_validator("api_keys_file")

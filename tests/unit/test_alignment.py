@@ -9,11 +9,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audio_score_server.domain import Alignment
+from audio_score_server.domain import WORTHLESS_NATS, Alignment
 from audio_score_server.language.phones import BLANK, PHONES, phone_indices
 from audio_score_server.runners.phones.alignment import align
 from audio_score_server.runners.phones.decoding import heard_phones
-from audio_score_server.scoring.text import WORTHLESS_NATS
 from tests.support import certain_sound
 
 _UNEXPECTED_NATS = 1.5

@@ -20,6 +20,7 @@ from audio_score_server.references.entry import (
     FEATURES,
     MANIFEST,
     TRANSCRIPT,
+    ClipChanged,
     EntryInvalid,
     check_entry,
     read_entry,
@@ -273,7 +274,7 @@ def test_an_interrupted_write_leaves_nothing_half_written(
 
 def test_a_clip_that_changed_since_it_was_found_is_not_written(clip: Clip, tmp_path: Path) -> None:
     _at(clip.path, clip.modified_ns + 1)
-    with pytest.raises(OSError, match="has changed"):
+    with pytest.raises(ClipChanged, match="has changed"):
         write_entry(tmp_path / "e", tmp_path / "scratch", clip, _MADE_BY, make_reference())
     assert not (tmp_path / "e").exists()
 

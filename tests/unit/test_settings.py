@@ -364,6 +364,11 @@ def test_two_models_of_one_key_are_refused(tmp_path: Path, model_type: str) -> N
     assert "two models have the key 'a'" in _refusal(_config(tmp_path, models=models))
 
 
+def test_the_auxiliary_models_key_is_refused(tmp_path: Path) -> None:
+    models = [{"key": "phones-ears", "type": "fake"}]
+    assert "choose another" in _refusal(_config(tmp_path, models=models))
+
+
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),

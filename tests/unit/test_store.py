@@ -136,6 +136,25 @@ def test_any_number_of_clips_needs_a_bounded_number_of_locks(tmp_path: Path, cli
     assert len(list((tmp_path / "cache" / "model" / BUILDING).iterdir())) <= 64
 
 
+def test_what_a_killed_builder_left_bars_nobody_where_nothing_can_be_locked(
+    tmp_path: Path, clip: Clip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unlockable(*_: object, **__: object) -> None:
+        raise OSError("no locks available")
+
+    monkeypatch.setattr("audio_score_server.references.store.FileLock.acquire", unlockable)
+    left = tmp_path / "cache" / "model" / BUILDING / f"{_stripe(clip.id.cid):02d}" / "new"
+    left.mkdir(parents=True)
+    (left / MANIFEST).write_text("half")
+    one, other = _store(tmp_path), _store(tmp_path)
+    with one.claim(clip) as first, other.claim(clip) as second:
+        assert first
+        assert second
+        one.write(clip, make_reference(1))
+        other.write(clip, make_reference(2))
+    assert same_reference(_store(tmp_path).read(clip), make_reference(2))
+
+
 _CLAIM = """
 import os, signal, sys
 from pathlib import Path

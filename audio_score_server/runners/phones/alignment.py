@@ -13,9 +13,15 @@ import numpy as np
 import torch
 
 from audio_score_server.compiled import compiled
-from audio_score_server.domain import Alignment, BoolArray, FloatArray, HeardPhone, IntArray
+from audio_score_server.domain import (
+    WORTHLESS_NATS,
+    Alignment,
+    BoolArray,
+    FloatArray,
+    HeardPhone,
+    IntArray,
+)
 from audio_score_server.language.phones import BLANK, phone_indices
-from audio_score_server.scoring.text import WORTHLESS_NATS
 
 _UNEXPECTED_NATS: Final = 1.5
 """Most that a frame of unexpected sound costs: an unexpected phone then costs about as much as an

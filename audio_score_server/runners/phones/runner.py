@@ -14,6 +14,7 @@ from safetensors.torch import load
 
 from audio_score_server.audio.resample import resample
 from audio_score_server.domain import (
+    WORTHLESS_NATS,
     Alignment,
     EncoderFeatures,
     Encoding,
@@ -68,7 +69,9 @@ class PhonesRunner:
         )
         self._network.eval().to(self._device)
         self.placement = place(self._device, self._network.state_dict().values())
-        self.fingerprint = f"{_RECIPE}:{hashlib.sha256(weights).hexdigest()[:16]}"
+        digest = hashlib.sha256(weights).hexdigest()[:16]
+        # Alignments are kept, and missing phones cost so much in them.
+        self.fingerprint = f"{_RECIPE}:{WORTHLESS_NATS:g}:{digest}"
 
     def prepare(self, waveform: Waveform) -> torch.Tensor:
         """Normalised log-mel ``[frames, 64]``."""
