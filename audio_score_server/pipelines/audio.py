@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from audio_score_server.domain import EncoderFeatures, IntArray, Reference
 from audio_score_server.references.library import Clip, ClipId
@@ -15,9 +15,12 @@ from audio_score_server.scoring.audio import (
     pooled_similarity,
     similarity,
 )
-from audio_score_server.scoring.level import impostor_level, placed
+from audio_score_server.scoring.level import SAME_LINE, impostor_level, placed
 from audio_score_server.scoring.view import Unchanged, View
 from audio_score_server.writing import words
+
+_ENOUGH: Final = 8
+"""Impostors that settle a level well enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,20 +51,23 @@ class AudioMeasure(Protocol):
 class Aligned:
     """Frame by frame, placed between other lines and a perfect copy."""
 
-    def __init__(self, cohort: Sequence[Impostor], view: View | None = None) -> None:
+    def __init__(
+        self,
+        cohort: Sequence[Impostor],
+        view: View | None = None,
+        reserve: Sequence[Impostor] = (),
+    ) -> None:
         """Compare as the cohort tells what likeness is worth.
 
         Args:
             cohort: whom each clip is compared with.
             view: in which features are compared; as they are where there is none.
+            reserve: who steps in where too many of the cohort are the clip itself.
         """
         self._view = view or Unchanged()
-        viewed = [self._view(impostor.features) for impostor in cohort]
-        self._centre = mean_frame(viewed)
-        self._cohort = [
-            (each.clip, Side.of(features, self._centre))
-            for each, features in zip(cohort, viewed, strict=True)
-        ]
+        self._centre = mean_frame([self._view(impostor.features) for impostor in cohort])
+        self._cohort = [(each.clip, self._side(each.features)) for each in cohort]
+        self._reserve = [(each.clip, self._side(each.features)) for each in reserve]
         self._levels: dict[ClipId, float] = {}
 
     def score(self, clip: Clip, reference: Reference, recording: EncoderFeatures) -> float:
@@ -82,13 +88,21 @@ class Aligned:
         return Side.of(self._view(features), self._centre)
 
     def _level(self, clip: Clip, side: Side) -> float:
-        return impostor_level(
-            [
-                similarity(side, impostor)
-                for other, impostor in self._cohort
-                if other.id != clip.id and not _same_line(other, clip)
-            ]
-        )
+        """By those of the cohort that are not the clip, whatever they are called."""
+        found = self._unlike(clip, side, self._cohort)
+        if len(found) < _ENOUGH:
+            found += self._unlike(clip, side, self._reserve)[: _ENOUGH - len(found)]
+        return impostor_level(found)
+
+    @staticmethod
+    def _unlike(clip: Clip, side: Side, impostors: Sequence[tuple[Clip, Side]]) -> list[float]:
+        """How alike each is; without copies, recaps and other takes of the clip."""
+        found = [
+            similarity(side, impostor)
+            for other, impostor in impostors
+            if other.id != clip.id and not _same_line(other, clip)
+        ]
+        return [each for each in found if each < SAME_LINE]
 
 
 class Pooled(Aligned):

@@ -176,7 +176,7 @@ class LocalPipeline:
         if self._options.aligned:
             cohort = await self._cohort(library, concurrency)
             view = await self._fit_view(cohort, concurrency) if self._options.fitted else None
-            self._measure = Aligned(cohort, view)
+            self._measure = Aligned(cohort, view, await self._reserve(cohort, concurrency))
         if self._options.watched:
             self._canary = await self._find_canary(library)
 
@@ -192,6 +192,13 @@ class LocalPipeline:
         )
         features = await self.features_of(clips, concurrency)
         return [Impostor(clip, features[clip.id]) for clip in clips if clip.id in features]
+
+    async def _reserve(self, cohort: Sequence[Impostor], concurrency: int) -> list[Impostor]:
+        """Built-in lines beside the cohort: a library may hold one sound any number of times."""
+        known = {impostor.clip.id for impostor in cohort}
+        lines = [line for line in choose_cohort([]) if line.id not in known]
+        features = await self.features_of(lines, concurrency)
+        return [Impostor(line, features[line.id]) for line in lines if line.id in features]
 
     async def _fit_view(self, cohort: Sequence[Impostor], concurrency: int) -> View | None:
         """On the built-in speech and the cohort, with the ears as the teacher where there are any.

@@ -84,6 +84,42 @@ def test_a_clip_is_no_impostor_of_itself() -> None:
     assert Aligned([*_impostors(8), double]).score(clip, reference, recording) < usual
 
 
+def _copies(count: int) -> list[Impostor]:
+    """The clip's own sound under other names and texts."""
+    features = make_reference().features
+    return [
+        Impostor(_clip(f"copy{number}", f"recap {number}"), features) for number in range(count)
+    ]
+
+
+@pytest.mark.parametrize("count", [1, 4, 16])
+def test_what_sounds_like_the_clip_is_no_impostor_whatever_its_text_says(count: int) -> None:
+    reference, recording, clip = make_reference(), _varied(make_reference(), 0.5), _clip("1", "x")
+    usual = Aligned(_impostors(16)).score(clip, reference, recording)
+    cohort = [*_copies(count), *_impostors(16 - count)]
+    found = Aligned(cohort, reserve=_impostors(16)).score(clip, reference, recording)
+    assert usual > 0.5
+    assert found > usual - 0.2
+    wrong = Aligned(cohort, reserve=_impostors(16)).score(
+        clip, reference, make_reference(50).features
+    )
+    assert wrong < 0.2
+
+
+def test_a_library_of_copies_scores_right_readings_as_before(tmp_path: Path) -> None:
+    (clip,) = (ROOT / "video_clip").glob(f"{_UID}_{_CIDS[0]}.mov")
+    one, many = tmp_path / "one" / "clips", tmp_path / "many" / "clips"
+    for folder, count in ((one, 1), (many, 25)):
+        folder.mkdir(parents=True)
+        for number in range(count):
+            shutil.copy(clip, folder / f"{_UID}_part{number + 1:02d}.mov")
+    phones = PhonesSettings(key="phones", type="phones")
+    alone, among = (_scores(folder, phones)["phones"] for folder in (one, many))
+    right = [score.audio for score in among][:2]
+    assert right == pytest.approx([score.audio for score in alone][:2], abs=0.1)
+    assert min(right) > 0.7
+
+
 def test_a_reference_just_built_scores_as_one_that_was_read() -> None:
     unrounded = make_reference()
     frames = unrounded.features.frames + np.float32(1e-4)
