@@ -15,6 +15,7 @@
     ├── RequestTimeout           the request was not done by its deadline
     ├── EvaluationError          recordings cannot be evaluated as they were given
     └── RequestError             the request cannot be served as it stands; its text is the answer
+        ├── AmbiguousRequest     says a thing twice, or at two places
         ├── UnknownModel         names a model that is not loaded
         ├── UnknownClip          names a clip that is not in the library
         ├── ReferenceMissing     the clip is in the library, but its features cannot be had
@@ -115,6 +116,10 @@ class EvaluationError(AudioScoreError):
 
 class RequestError(AudioScoreError):
     """The request cannot be served as it stands."""
+
+
+class AmbiguousRequest(RequestError):
+    """The request says a thing twice, or at two places."""
 
 
 class Unexplained(RequestError):

@@ -23,6 +23,7 @@ from audio_score_server.telemetry.tracing import start_tracing
 from audio_score_server.web.access import Door
 from audio_score_server.web.bounds import RequestBounds
 from audio_score_server.web.errors import install_error_answers
+from audio_score_server.web.head import HeadAsGet
 from audio_score_server.web.passage import Passage
 from audio_score_server.web.routes import health, library, score
 from audio_score_server.web.routes import metrics as metrics_route
@@ -58,6 +59,7 @@ def create_app(settings: Settings, build_service: BuildService, on_failure: OnFa
         lifespan=_lifespan(settings, build_service, on_failure),
     )
     app.state.metrics = metrics = Metrics()
+    app.add_middleware(HeadAsGet)
     app.add_middleware(
         RequestBounds,
         door=Door.of(settings),

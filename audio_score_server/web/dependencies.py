@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections import Counter
+from typing import Annotated, Final
 
 from fastapi import Depends, Request
 
+from audio_score_server.errors import AmbiguousRequest
 from audio_score_server.service import ScoreService
+
+FIELDS: Final = ("uid", "cid", "model", "audio", "detail")
+"""Of the form that asks for a score."""
 
 
 async def _service(request: Request) -> ScoreService:
@@ -14,6 +19,24 @@ async def _service(request: Request) -> ScoreService:
     service = request.app.state.service
     assert isinstance(service, ScoreService)
     return service
+
+
+async def unambiguous(request: Request) -> None:
+    """See to it that a form says each thing once, and that nothing is said elsewhere.
+
+    Raises:
+        AmbiguousRequest: whoever read it would have to choose.
+    """
+    # Read already: Starlette keeps it.
+    counts = Counter(name for name, _ in (await request.form()).multi_items())
+    twice = [name for name in FIELDS if counts[name] > 1]
+    if twice:
+        raise AmbiguousRequest(f"The field {twice[0]!r} is there more than once. Send it once.")
+    elsewhere = [name for name in FIELDS if name in request.query_params]
+    if elsewhere:
+        raise AmbiguousRequest(
+            f"{elsewhere[0]!r} stands in the address. Send it as a field of the form."
+        )
 
 
 Service = Annotated[ScoreService, Depends(_service)]

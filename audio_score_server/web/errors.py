@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from audio_score_server.errors import (
+    AmbiguousRequest,
     AudioError,
     AudioScoreError,
     BatchError,
@@ -35,6 +36,8 @@ from audio_score_server.web.schemas import ErrorAnswer
 
 _LOG = logging.getLogger(__name__)
 _RETRY_AFTER_S: Final = 2
+_FAILED: Final = "The model failed on this recording; the server's log says more."
+_NO_FILE: Final = "it must be sent as a file (with curl: -F audio=@take.wav)"
 _FORM: Final = " Send uid, cid and audio (a file), and model if you like, as multipart/form-data."
 _STATUS: Final[dict[type[AudioScoreError], int]] = {
     UnknownModel: 400,
@@ -45,6 +48,7 @@ _STATUS: Final[dict[type[AudioScoreError], int]] = {
     ReferenceMissing: 404,
     TooLongAudio: 413,
     TooLargeAudio: 413,
+    AmbiguousRequest: 422,
     TooManyRequests: 429,
     BatchError: 500,
     RemoteError: 502,
@@ -78,7 +82,7 @@ _SCORE_ERRORS: Final = (
     ),
     (
         422,
-        "A form field is missing, or a header is wrong.",
+        "A form field is missing or there twice, or a header is wrong.",
         "field 'cid': Field required. Send uid, cid and audio (a file), and model if you like, as "
         "multipart/form-data.",
     ),
@@ -90,7 +94,7 @@ _SCORE_ERRORS: Final = (
     (
         500,
         "The model failed on this recording.",
-        "RuntimeError: out of memory",
+        "The model failed on this recording; the server's log says more.",
     ),
     (
         502,
@@ -151,7 +155,9 @@ def answer_of(error: AudioScoreError, **headers: str) -> JSONResponse:
         fields["WWW-Authenticate"] = "Bearer"
     if status in (429, 503):
         fields["Retry-After"] = str(max(1, math.ceil(_wait_s(error))))
-    return JSONResponse({"detail": str(error)}, status, fields)
+    # What broke is the operator's; whoever sent the recording can do nothing about it.
+    detail = _FAILED if isinstance(error, BatchError) else str(error)
+    return JSONResponse({"detail": detail}, status, fields)
 
 
 def _wait_s(error: AudioScoreError) -> float:
@@ -160,13 +166,18 @@ def _wait_s(error: AudioScoreError) -> float:
 
 async def _answer_invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    problems = [(problem["loc"], problem["msg"]) for problem in error.errors()]
+    problems = [(problem["loc"], _said(problem["msg"])) for problem in error.errors()]
     told = "; ".join(
         f"{'header' if place == 'header' else 'field'} {'.'.join(map(str, parts))!r}: {message}"
         for (place, *parts), message in problems
     )
     fields = any(place != "header" for (place, *_), _ in problems)
     return JSONResponse({"detail": f"{told}.{_FORM if fields else ''}"}, 422)
+
+
+def _said(message: str) -> str:
+    """A problem of validation as a person would say it."""
+    return _NO_FILE if "Expected UploadFile" in message else message
 
 
 async def _answer_unforeseen(request: Request, error: Exception) -> JSONResponse:

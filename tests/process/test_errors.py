@@ -210,3 +210,59 @@ def _damaged(chance: object, lie: bytes) -> bytes:
 def test_the_server_is_as_well_as_before(demo: ServerProcess) -> None:
     assert post(demo.url, Path(TAKE), UID, CID).status_code == 200
     assert "Traceback" not in demo.log
+
+
+def _form(
+    fields: list[tuple[str, str]], recordings: int = 1
+) -> list[tuple[str, tuple[str | None, bytes]]]:
+    """Parts of a form; the recording any number of times."""
+    parts: list[tuple[str, tuple[str | None, bytes]]] = [
+        (name, (None, value.encode())) for name, value in fields
+    ]
+    return [*parts, *[("audio", (TAKE.name, TAKE.read_bytes()))] * recordings]
+
+
+_ONCE = [("uid", UID), ("cid", CID)]
+
+
+@pytest.mark.parametrize(
+    ("fields", "recordings", "query", "named"),
+    [
+        (_ONCE, 2, "", "audio"),
+        ([*_ONCE, ("uid", "another")], 1, "", "uid"),
+        ([*_ONCE, ("cid", CID)], 1, "", "cid"),
+        ([*_ONCE, ("model", "phones"), ("model", "whisper-small")], 1, "", "model"),
+        (_ONCE, 1, "?model=whisper-small", "model"),
+        (_ONCE, 1, "?detail=full", "detail"),
+    ],
+)
+def test_what_is_said_twice_or_elsewhere_is_named(
+    demo: ServerProcess,
+    fields: list[tuple[str, str]],
+    recordings: int,
+    query: str,
+    named: str,
+) -> None:
+    answer = httpx.post(f"{demo.url}/score{query}", files=_form(fields, recordings), timeout=30)
+    assert answer.status_code == 422
+    assert repr(named) in _detail(answer)
+
+
+def test_a_recording_that_is_no_file_is_asked_for_as_one(demo: ServerProcess) -> None:
+    answer = httpx.post(
+        f"{demo.url}/score", files=_form([*_ONCE, ("audio", "take.wav")], 0), timeout=30
+    )
+    assert answer.status_code == 422
+    assert "'audio': it must be sent as a file" in _detail(answer)
+    assert "UploadFile" not in _detail(answer)
+
+
+@pytest.mark.parametrize("path", ["/health", "/health/live", "/models", "/clips", "/metrics"])
+def test_head_answers_with_the_headers_of_get(demo: ServerProcess, path: str) -> None:
+    head, get = (httpx.request(each, f"{demo.url}{path}") for each in ("HEAD", "GET"))
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-type"] == get.headers["content-type"]
+
+
+def test_head_of_what_takes_no_get_is_refused(demo: ServerProcess) -> None:
+    assert httpx.head(f"{demo.url}/score").status_code == 405

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, File, Form, Header, Request, Response, UploadFile
+from fastapi import APIRouter, Depends, File, Form, Header, Request, Response, UploadFile
 
 from audio_score_server.domain import Score
 from audio_score_server.stages import Stages
-from audio_score_server.web.dependencies import Service
+from audio_score_server.web.dependencies import Service, unambiguous
 from audio_score_server.web.detail import DetailAnswer
 from audio_score_server.web.errors import SCORE_ERRORS
 from audio_score_server.web.schemas import ScoreAnswer
@@ -46,11 +46,13 @@ _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     response_model=ScoreAnswer,
     response_model_exclude_unset=True,
     responses=_ANSWERS,
+    dependencies=[Depends(unambiguous)],
 )
 @router.post(
     "/score/",
     response_model=ScoreAnswer,
     response_model_exclude_unset=True,
+    dependencies=[Depends(unambiguous)],
     include_in_schema=False,
 )
 async def post_score(
