@@ -1,17 +1,20 @@
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
 
+from audio_score_server.gateway import rundir as module
 from audio_score_server.gateway.errors import GatewayError
 from audio_score_server.gateway.rundir import CHILDREN, LOCK, Orphan, RunDir, end_orphans, owner_of
 
@@ -74,6 +77,35 @@ def test_a_second_launcher_is_refused(tmp_path: Path) -> None:
         pytest.raises(GatewayError, match=rf"Another launcher \(process {os.getpid()}\) uses "),
     ):
         RunDir(tmp_path / "run", tmp_path / "logs")
+
+
+def test_who_asks_for_the_status_keeps_nobody_from_starting(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / LOCK).write_text("1")
+    with (run / LOCK).open() as asked, ThreadPoolExecutor(1) as pool:
+        # As ``owner_of`` holds it, for longer.
+        fcntl.flock(asked, fcntl.LOCK_SH)
+        starting = pool.submit(RunDir, run, tmp_path / "logs")
+        with pytest.raises(TimeoutError):
+            starting.result(timeout=0.1)
+        fcntl.flock(asked, fcntl.LOCK_UN)
+        rundir = starting.result(timeout=10)
+    assert owner_of(run) == os.getpid()
+    rundir.release()
+
+
+def test_a_question_that_never_ends_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_ASKED_S", 0.05)
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / LOCK).write_text("1")
+    with (run / LOCK).open() as asked:
+        fcntl.flock(asked, fcntl.LOCK_SH)
+        with pytest.raises(GatewayError, match=r"Some process holds .*gateway\.lock open"):
+            RunDir(run, tmp_path / "logs")
 
 
 def test_what_a_crashed_launcher_left_is_cleared(tmp_path: Path) -> None:
