@@ -2,6 +2,7 @@
 
     settings.py     flags and ``AUDIO_SCORE_GATE_*`` variables
     supervisor.py   the launcher's life: start, signals, end
+      upkeep.py     files that are kept up to date, and what follows where they cannot be
       checks.py     what is looked at before anything is started
       rundir.py     sockets and files of a run, and what a crashed launcher left of its own
       fleet.py      the workers: which of them serve, and how one takes another's place

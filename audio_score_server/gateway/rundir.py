@@ -26,7 +26,7 @@ UPLOADS: Final = "worker_temp"
 """Folder of the workers' temporary files, below the log directory."""
 _OURS: Final = (
     *("*.sock", f"{nginx.CONFIG}*", nginx.PID, f"{nginx.PID}.oldbin"),
-    *(nginx.CERTIFICATE, nginx.KEY, CHILDREN, f"{STATUS}*"),
+    *(nginx.CERTIFICATE, nginx.KEY, f"{CHILDREN}*", f"{STATUS}*"),
 )
 _MODE: Final = 0o750
 _LONGEST_SOCKET: Final = 107
@@ -169,10 +169,19 @@ def _recorded(path: Path) -> list[Orphan]:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Replace a file in one step: whoever reads it finds the old one or the new one."""
+    """Replace a file in one step: whoever reads it finds the old one or the new one.
+
+    Raises:
+        OSError: it cannot be written; the old one stays.
+    """
     new = path.with_name(path.name + ".new")
-    new.write_text(text, encoding="utf-8")
-    os.replace(new, path)
+    try:
+        new.write_text(text, encoding="utf-8")
+        os.replace(new, path)
+    except OSError:
+        # Half of it on a full disk is of use to nobody.
+        new.unlink(missing_ok=True)
+        raise
 
 
 def owner_of(path: Path) -> int | None:

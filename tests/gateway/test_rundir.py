@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -16,7 +17,15 @@ import pytest
 
 from audio_score_server.gateway import rundir as module
 from audio_score_server.gateway.errors import GatewayError
-from audio_score_server.gateway.rundir import CHILDREN, LOCK, Orphan, RunDir, end_orphans, owner_of
+from audio_score_server.gateway.rundir import (
+    CHILDREN,
+    LOCK,
+    Orphan,
+    RunDir,
+    end_orphans,
+    owner_of,
+    write_whole,
+)
 
 
 @contextmanager
@@ -149,6 +158,20 @@ def test_a_folder_that_holds_other_things_is_not_taken(tmp_path: Path) -> None:
     with pytest.raises(GatewayError, match=r"holds other things \(letters.txt\)"):
         RunDir(run, tmp_path / "logs")
     assert run.stat().st_mode & 0o777 == 0o755
+
+
+def test_a_file_that_cannot_be_replaced_stays_and_half_a_new_one_does_not(tmp_path: Path) -> None:
+    path = tmp_path / "status.json"
+    path.write_text("old")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1, limits[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            write_whole(path, "new")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
+    assert path.read_text() == "old"
 
 
 def test_a_path_too_long_for_sockets_is_told(tmp_path: Path) -> None:
