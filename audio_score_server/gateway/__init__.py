@@ -9,6 +9,7 @@
       member.py     one process under supervision
         machine.py  when it is started, stopped, replaced, given up
         children.py processes that die with the launcher
+          mortal.py how they come to: what they are until they become what they shall be
         probe.py    whether it answers
       nginx.py      Nginx' configuration
       front.py      health and metrics of the whole
