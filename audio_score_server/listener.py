@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -17,7 +21,8 @@ class Listener:
         self.socket = listening
         self.address = address
         self._path = path
-        self._inode = path.stat().st_ino if path else None
+        # Held open, or its number might be given to the socket of whoever takes the path over.
+        self._own = os.open(path, os.O_PATH | os.O_NOFOLLOW) if path else None
 
     @classmethod
     def on_port(cls, host: str, port: int) -> Self:
@@ -41,17 +46,17 @@ class Listener:
         Raises:
             OSError: a living server listens there, or the path cannot be made.
         """
-        _remove_stale(path)
-        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
+        with _turn(path.parent), ExitStack() as undone:
+            _remove_stale(path)
+            listening = undone.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
             listening.bind(str(path))
+            undone.callback(path.unlink, missing_ok=True)
             # Whoever may enter the folder may connect.
             path.chmod(0o666)
             listening.listen(_BACKLOG)
-        except OSError:
-            listening.close()
-            raise
-        return cls(listening, f"unix:{path}", path)
+            listener = cls(listening, f"unix:{path}", path)
+            undone.pop_all()
+            return listener
 
     def __enter__(self) -> Self:
         """Use the socket."""
@@ -69,8 +74,32 @@ class Listener:
     def close(self) -> None:
         """Stop listening; a path that another server has taken over since is left to it."""
         self.socket.close()
-        if self._path and self._path.exists() and self._path.stat().st_ino == self._inode:
-            self._path.unlink()
+        # Taken away first: a second signal may call this once more in the midst of it.
+        own, self._own = self._own, None
+        if own is None or self._path is None:
+            return
+        with suppress(FileNotFoundError), _turn(self._path.parent):
+            if os.path.samestat(os.fstat(own), self._path.lstat()):
+                self._path.unlink()
+        os.close(own)
+
+
+@contextmanager
+def _turn(folder: Path) -> Iterator[None]:
+    """Be the only one to bind or remove sockets in a folder.
+
+    A socket that is bound and not yet listened on looks like one that a killed server left behind.
+    The lock is on the folder itself: no file of it is left over.
+
+    Raises:
+        OSError: there is no such folder, or it cannot be locked.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _remove_stale(path: Path) -> None:
@@ -78,7 +107,11 @@ def _remove_stale(path: Path) -> None:
     if not path.is_socket():
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        # Not to wait in a queue that is full: who has one is alive.
+        probe.setblocking(False)
         try:
             probe.connect(str(path))
+        except BlockingIOError:
+            pass
         except ConnectionRefusedError:
             path.unlink()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import logging.config
+import os
+import sys
 from typing import Final
 
 from audio_score_server.telemetry.request_id import request_id
@@ -51,10 +53,14 @@ class JsonFormatter(logging.Formatter):
 def configure_logs(level: str, form: str) -> None:
     """Send everything, Uvicorn's lines too, through one handler.
 
+    A line that cannot be written, since nobody reads it or the disk is full, is lost, and that is
+    all: ``logging`` sees to it.
+
     Args:
         level: least severe level shown.
         form: ``text`` or ``json``.
     """
+    _open_streams()
     formatters = {
         "text": {"()": TextFormatter, "format": _TEXT},
         "json": {"()": JsonFormatter},
@@ -73,3 +79,18 @@ def configure_logs(level: str, form: str) -> None:
             },
         }
     )
+
+
+def _open_streams() -> None:
+    """Have the standard streams lead to nowhere where whoever started the process has closed them.
+
+    Their numbers would be given to sockets and files, and libraries write to them by number.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest number that is free is taken, which is this one.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)

@@ -22,6 +22,7 @@ from audio_score_server.errors import (
     UnknownModel,
     shortened,
 )
+from audio_score_server.pipelines.canary import Endurance
 from audio_score_server.pipelines.protocol import Judgement, Pipeline, Upload
 from audio_score_server.plots import PlotQueue
 from audio_score_server.references.library import Clip, ClipId, Library
@@ -240,18 +241,31 @@ class ScoreService:
                     return await self._plots.draw(judgement.score, judgement.explanation)
 
     async def _watch_models(self) -> None:
-        """Ask the models again and again whether they are well."""
-        while True:
+        """Ask the models again and again whether they are well, until one is given up."""
+        endurance = {pipeline.key: Endurance() for pipeline in self._parts.pipelines}
+        while self.state == "ready":
             await asyncio.sleep(self._limits.canary_interval_s)
-            ailments = [
-                f"model {pipeline.key}: {ailment}"
-                for pipeline in self._parts.pipelines
-                if (ailment := await pipeline.ailment()) is not None
-            ]
+            told = {pipeline.key: await pipeline.ailment() for pipeline in self._parts.pipelines}
+            ailments = [f"model {key}: {what}" for key, what in told.items() if what is not None]
             ailment = "; ".join(ailments) or None
             if ailment != self.ailment:
                 _LOG.error("Not ready: %s.", ailment) if ailment else _LOG.info("Well again.")
             self.ailment = ailment
+            for key, what in told.items():
+                hopeless = endurance[key].hear(what, time.monotonic())
+                if hopeless is not None:
+                    self._give_up(key, hopeless)
+
+    def _give_up(self, key: str, hopeless: str) -> None:
+        """End the process, unless it ends already: a fresh one may fare better."""
+        if self.state != "ready":
+            return
+        text = (
+            f"Model {key} is given up, {hopeless}. The process ends; a fresh one may fare better."
+        )
+        _LOG.critical(text)
+        self.state = "failed"
+        self.on_failure(NotReady(text))
 
     def _fail(self, pipeline: Pipeline, cause: BaseException) -> None:
         """A device has failed for good: a fresh process may fare better."""

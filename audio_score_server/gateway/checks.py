@@ -160,6 +160,7 @@ def check_configuration(program: NginxProgram, rundir: RunDir, text: str) -> Non
 
     Raises:
         GatewayError: it is wrong; the one in place stays.
+        OSError: it cannot be written; the one in place stays.
     """
     new = f"{nginx.CONFIG}.new"
     (rundir.path / new).write_text(text, encoding="utf-8")

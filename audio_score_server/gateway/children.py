@@ -7,6 +7,7 @@ import ctypes
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,9 +16,8 @@ from typing import Final
 
 from audio_score_server.gateway.relay import relay
 
-_PR_SET_PDEATHSIG: Final = 1
 _PR_SET_CHILD_SUBREAPER: Final = 36
-_LIBC: Final = ctypes.CDLL(None, use_errno=True)
+_MORTAL: Final = Path(__file__).with_name("mortal.py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Program:
 
 def adopt_orphans() -> None:
     """Children of children that have died become ours, to be ended and reaped."""
-    _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 class Child:
@@ -62,11 +62,11 @@ class Child:
             form: ``text`` or ``json``, as it logs.
 
         Raises:
-            OSError: it cannot be started.
+            OSError: no process can be made; a program that is missing ends with code 127.
         """
         self.program = program
         self._process = subprocess.Popen(
-            program.command,
+            mortal(program.command, os.getpid(), program.on_death),
             env=dict(program.environment),
             cwd=program.folder,
             stdin=subprocess.DEVNULL,
@@ -74,7 +74,6 @@ class Child:
             stderr=subprocess.STDOUT,
             pass_fds=program.descriptors,
             start_new_session=True,
-            preexec_fn=_dying_with(os.getpid(), program.on_death),
         )
         assert self._process.stdout is not None
         relay(self._process.stdout, program.name, form)
@@ -126,11 +125,16 @@ class Child:
         return False
 
 
-def _dying_with(launcher: int, number: int) -> Callable[[], None]:
-    def prepare() -> None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
-        if os.getppid() != launcher:
-            # It died before we could ask.
-            os._exit(1)
+def mortal(command: Sequence[str], launcher: int, number: int) -> list[str]:
+    """A command that becomes the given one, and dies with the launcher.
 
-    return prepare
+    Not by code that runs between fork and exec: there, a lock that some other thread of the
+    launcher held would be held for ever, and the launcher would wait for that.
+
+    Args:
+        command: with its arguments.
+        launcher: process number of who will start it.
+        number: signal that it is sent when that one dies.
+    """
+    words = map(str, (_MORTAL, launcher, int(number)))
+    return [sys.executable, "-I", "-S", *words, *command]

@@ -20,6 +20,7 @@ from audio_score_server.gateway.member import Member
 from audio_score_server.gateway.nginx import link_of
 from audio_score_server.gateway.probe import ask
 from audio_score_server.gateway.rundir import RunDir
+from audio_score_server.gateway.upkeep import Upkeep
 from audio_score_server.gateway.workers import Share, worker_program
 
 _LOG = logging.getLogger(__name__)
@@ -68,7 +69,13 @@ class Worker:
 
 
 class Fleet:
-    """All workers of a run."""
+    """All workers of a run.
+
+    Attributes:
+        crew: what workers are made of from now on.
+        links: that lead to those that serve.
+        workers: one for each place.
+    """
 
     def __init__(self, rundir: RunDir, crew: Crew, on_change: Callable[[], None]) -> None:
         """Make as many as there are shares; they start with the first tick."""
@@ -77,6 +84,7 @@ class Fleet:
         self._on_change = on_change
         self._generation = 0
         self._leaving: list[Worker] = []
+        self.links = Upkeep(f"The links to the workers in {rundir.path}", self._link)
         self.workers: list[Worker] = []
         self.workers = [self._worker(index) for index in range(len(crew.shares))]
 
@@ -108,8 +116,7 @@ class Fleet:
         """Whether none is left that could serve."""
         return all(worker.member.machine.state == "given up" for worker in self.workers)
 
-    def link(self) -> None:
-        """Have the links lead to those that serve."""
+    def _link(self) -> None:
         serving = {worker.index: worker.socket.name for worker in self.serving()}
         for worker in self.workers:
             _set_link(self._rundir.path / link_of(worker.index), serving.get(worker.index))
@@ -135,7 +142,7 @@ class Fleet:
             self._leaving.remove(new)
             new.restarts_before = old.restarts
             self.workers[index] = new
-            self.link()
+            self.links.update()
             await self._dismiss(old)
         return True
 
@@ -189,7 +196,7 @@ class Fleet:
         return Worker(index, socket, member)
 
     def _changed(self, _: Member) -> None:
-        self.link()
+        self.links.update()
         self._on_change()
 
 

@@ -32,8 +32,6 @@ _SLACK_S: Final = 15
 """Which a worker has to answer that it was not done in time, before Nginx does."""
 _SILENCE_S: Final = 30
 _KEEP_ALIVE_S: Final = 75
-_CONNECTIONS: Final = 64
-"""Kept open to the workers by each of Nginx' processes."""
 _BODY_MEMORY: Final = "256k"
 _LOG: Final = (
     "'$remote_addr [$time_iso8601] \"$request\" status=$status in=$request_length '",
@@ -132,6 +130,19 @@ def _http(site: Site) -> list[str]:
             "map $http_x_request_id $id",
             ['"~^[!-~]{1,128}$" $http_x_request_id;', "default $request_id;"],
         ),
+        # Of each worker that was tried, how long it took to connect to it; "-" where nobody was.
+        *_block(
+            'map "$proxy_host $upstream_connect_time" $unanswered',
+            ['"~^workers .*-" @passed_over;', "default @unreachable;"],
+        ),
+        # Not the one that has just died of it: its socket takes connections for a moment yet.
+        *_block(
+            'map "$upstream_addr $upstream_connect_time" $others',
+            [
+                *(_but_the_dead() if site.workers > 1 else []),
+                "default workers;",
+            ],
+        ),
         *_limit(site),
         *_upstreams(site),
         *_block("server", _server(site)),
@@ -158,12 +169,8 @@ def _receiving(site: Site) -> list[str]:
 
 def _passing_on(site: Site) -> list[str]:
     """Whole requests, to another worker where one dies, freezes or is full: scoring is pure."""
-    # A worker alone is there a second time: while it is replaced, the one that goes refuses on
-    # connections that are open already, and the one that comes is behind the same name.
-    tries = max(2, site.workers)
     return [
         "proxy_http_version 1.1;",
-        'proxy_set_header Connection "";',
         "proxy_set_header Host $http_host;",
         "proxy_set_header X-Request-Id $id;",
         "proxy_set_header X-Real-IP $remote_addr;",
@@ -174,8 +181,17 @@ def _passing_on(site: Site) -> list[str]:
         f"proxy_send_timeout {_SILENCE_S};",
         f"proxy_read_timeout {_milliseconds(site.request_s + _SLACK_S)};",
         "proxy_next_upstream error timeout http_503 non_idempotent;",
-        f"proxy_next_upstream_tries {tries};",
+        # A recording that kills whoever hears it must not meet them all; see ``_passed_over``.
+        "proxy_next_upstream_tries 2;",
         f"proxy_next_upstream_timeout {_milliseconds(site.request_s + site.silence_s)};",
+    ]
+
+
+def _but_the_dead() -> list[str]:
+    """The other workers where, of two that were tried, one was there; by addresses and times."""
+    return [
+        r'"~^unix:worker-(?<first>\d+)\.sock, \S+ [0-9.]+, -$" all_but_$first;',
+        r'"~, unix:worker-(?<second>\d+)\.sock -, [0-9.]+$" all_but_$second;',
     ]
 
 
@@ -203,12 +219,22 @@ def _upstreams(site: Site) -> list[str]:
     # No marks for failures: a worker that is dead is passed over at no cost, since nobody listens
     # on its socket; whether one is well is the launcher's to say, which takes its socket away.
     servers = [f"server unix:{link_of(index)} max_fails=0;" for index in range(site.workers)]
+    # A worker alone is there a second time: while it is replaced, the one that goes refuses those
+    # who came just before, and the one that comes is behind the same name.
     if site.workers == 1:
         servers.append(f"server unix:./{link_of(0)} max_fails=0 backup;")
-    workers = ["zone workers 256k;", "least_conn;", *servers, f"keepalive {_CONNECTIONS};"]
+    # No connections are kept: a failure on one that was counts as no try. On Unix sockets a new one
+    # costs next to nothing.
     return [
-        *_block("upstream workers", workers),
-        *_block("upstream front", [f"server unix:{FRONT_SOCKET};", "keepalive 4;"]),
+        *_block("upstream workers", ["zone workers 256k;", "least_conn;", *servers]),
+        *(
+            line
+            for dead in range(site.workers if site.workers > 1 else 0)
+            for line in _block(
+                f"upstream all_but_{dead}", ["least_conn;", *servers[:dead], *servers[dead + 1 :]]
+            )
+        ),
+        *_block("upstream front", [f"server unix:{FRONT_SOCKET};"]),
     ]
 
 
@@ -217,11 +243,11 @@ def _server(site: Site) -> list[str]:
         *_listening(site),
         "error_page 413 @too_large;",
         *(["error_page 429 @too_many;"] if site.per_minute else []),
-        "error_page 500 @fault;",
-        # To a client, 502 tells of a remote model; that a worker is not there is to be tried again.
-        "error_page 502 503 =503 @unreachable;",
-        "error_page 504 @late;",
+        # What is passed over may fail once more.
+        "recursive_error_pages on;",
+        *_failures(unanswered="= $unanswered"),
         *_block("location /", ["proxy_pass http://workers;"]),
+        *_passed_over(site),
         *(line for path in ("/score", "/score/") for line in _scoring(site, path)),
         *(
             line
@@ -247,6 +273,35 @@ def _server(site: Site) -> list[str]:
         ),
         *_told("late", 504, "The request was not done in time. Try again later."),
     ]
+
+
+def _failures(unanswered: str) -> list[str]:
+    """What Nginx answers where no worker does."""
+    return [
+        "error_page 500 @fault;",
+        # To a client, 502 tells of a remote model; that a worker is not there is to be tried again.
+        f"error_page 502 {unanswered};",
+        "error_page 503 =503 @unreachable;",
+        "error_page 504 @late;",
+    ]
+
+
+def _passed_over(site: Site) -> list[str]:
+    """A request that has used up its tries, one at least on a worker that is not there at all.
+
+    It is brought to the first other one that is there, and to no more: a POST that was sent and
+    found no answer is not sent again, unless ``non_idempotent`` allows it. So no more than two ever
+    see it.
+    """
+    return _block(
+        "location @passed_over",
+        [
+            *_failures(unanswered="=503 @unreachable"),
+            "proxy_next_upstream error timeout;",
+            f"proxy_next_upstream_tries {max(2, site.workers)};",
+            "proxy_pass http://$others;",
+        ],
+    )
 
 
 def _listening(site: Site) -> list[str]:

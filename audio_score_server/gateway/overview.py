@@ -11,6 +11,7 @@ from audio_score_server.gateway.member import Member
 from audio_score_server.gateway.metrics import ProcessState
 from audio_score_server.gateway.rundir import RunDir
 from audio_score_server.gateway.status import ProcessStatus, Status, write_status
+from audio_score_server.gateway.upkeep import Upkeep
 from audio_score_server.gateway.workers import Share
 
 
@@ -22,6 +23,7 @@ class Overview:
         nginx: None before it is started.
         stopping: whether the launcher has been told to stop.
         started: when the launcher was, in seconds since 1970.
+        files: of the run directory that tell of the processes.
     """
 
     def __init__(self, rundir: RunDir, fleet: Fleet, address: str) -> None:
@@ -31,6 +33,7 @@ class Overview:
         self.stopping = False
         self.started = time.time()
         self._rundir, self._address = rundir, address
+        self.files = Upkeep(f"The status in {rundir.path}", self._write)
 
     def members(self) -> list[Member]:
         """Every process under supervision."""
@@ -54,8 +57,7 @@ class Overview:
         """See ``front.View``."""
         return [ProcessState(each.name, each.state, each.restarts) for each in self._processes()]
 
-    def write(self) -> None:
-        """Bring the files of the run directory up to date."""
+    def _write(self) -> None:
         self._rundir.record(pid for member in self.members() for pid in member.pids)
         write_status(
             self._rundir.path,

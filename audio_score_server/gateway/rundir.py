@@ -26,7 +26,7 @@ UPLOADS: Final = "worker_temp"
 """Folder of the workers' temporary files, below the log directory."""
 _OURS: Final = (
     *("*.sock", f"{nginx.CONFIG}*", nginx.PID, f"{nginx.PID}.oldbin"),
-    *(nginx.CERTIFICATE, nginx.KEY, CHILDREN, f"{STATUS}*"),
+    *(nginx.CERTIFICATE, nginx.KEY, f"{CHILDREN}*", f"{STATUS}*"),
 )
 _MODE: Final = 0o750
 _LONGEST_SOCKET: Final = 107
@@ -35,6 +35,8 @@ _LONGEST_NAME: Final = "worker-63.999999.sock"
 _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 _DEATH_S: Final = 5.0
 _LOOK_S: Final = 0.02
+_ASKED_S: Final = 5.0
+"""Far longer than anybody takes to ask who has the directory."""
 
 
 class RunDir:
@@ -167,10 +169,19 @@ def _recorded(path: Path) -> list[Orphan]:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Replace a file in one step: whoever reads it finds the old one or the new one."""
+    """Replace a file in one step: whoever reads it finds the old one or the new one.
+
+    Raises:
+        OSError: it cannot be written; the old one stays.
+    """
     new = path.with_name(path.name + ".new")
-    new.write_text(text, encoding="utf-8")
-    os.replace(new, path)
+    try:
+        new.write_text(text, encoding="utf-8")
+        os.replace(new, path)
+    except OSError:
+        # Half of it on a full disk is of use to nobody.
+        new.unlink(missing_ok=True)
+        raise
 
 
 def owner_of(path: Path) -> int | None:
@@ -180,11 +191,9 @@ def owner_of(path: Path) -> int | None:
     except FileNotFoundError:
         return None
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
+        if _is_free(descriptor, fcntl.LOCK_SH):
+            return None
         return int(os.pread(descriptor, 32, 0) or b"0")
-    else:
-        return None
     finally:
         os.close(descriptor)
 
@@ -232,23 +241,41 @@ def _is_ours(path: Path) -> bool:
 
 def _locked(path: Path) -> int:
     """Descriptor of the lock."""
+    deadline = time.monotonic() + _ASKED_S
     while True:
         descriptor = os.open(path / LOCK, os.O_RDWR | os.O_CREAT, 0o640)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _is_free(descriptor, fcntl.LOCK_EX):
+            # Who asks for an owner shares the lock for a moment; an owner shares it with nobody.
+            asked = _is_free(descriptor, fcntl.LOCK_SH)
             owner = os.pread(descriptor, 32, 0).decode() or "unknown"
             os.close(descriptor)
-            raise GatewayError(
-                f"Another launcher (process {owner}) uses {path}. Stop it, or name another folder "
-                "with --run-dir."
-            ) from None
+            if not asked:
+                raise GatewayError(
+                    f"Another launcher (process {owner}) uses {path}. Stop it, or name another "
+                    "folder with --run-dir."
+                )
+            if time.monotonic() > deadline:
+                raise GatewayError(
+                    f"Some process holds {path / LOCK} open, and is no launcher. End it, or name "
+                    "another folder with --run-dir."
+                )
+            time.sleep(_LOOK_S)
+            continue
         # Another launcher may have removed it, on its end, between these two steps.
         if _is_same(descriptor, path / LOCK):
             os.truncate(descriptor, 0)
             os.pwrite(descriptor, str(os.getpid()).encode(), 0)
             return descriptor
         os.close(descriptor)
+
+
+def _is_free(descriptor: int, kind: int) -> bool:
+    """Whether the lock could be had at once; it is held then."""
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _is_same(descriptor: int, path: Path) -> bool:

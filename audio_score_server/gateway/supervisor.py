@@ -222,6 +222,9 @@ class Supervisor:
         except AudioScoreError as error:
             _LOG.error("Everything stays as it was, the new settings are wrong: %s", error)
             return
+        except OSError as error:
+            _LOG.error("Everything stays as it was, nothing can be written: %s.", error.strerror)
+            return
         _LOG.info("Replacing the workers one at a time.")
         if not await self._fleet.roll(new.crew):
             return
@@ -287,7 +290,7 @@ class Supervisor:
     # Time and change
 
     def _on_change(self) -> None:
-        self._overview.write()
+        self._overview.files.update()
         self._changed.set()
 
     def _apply(self, event: Event) -> None:
@@ -303,6 +306,8 @@ class Supervisor:
             if late_s > _PAUSE_S:
                 self._apply(Paused(late_s))
             self._apply(Tick())
+            self._overview.files.catch_up()
+            self._fleet.links.catch_up()
 
     async def _until(self, condition: Callable[[], bool]) -> None:
         """Wait for it, or for being told to stop."""

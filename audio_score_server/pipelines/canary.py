@@ -12,6 +12,9 @@ from audio_score_server.errors import NotReady
 _TOLERANCE: Final = 0.02
 """In half precision a score depends a little on what the recording is batched with."""
 _PATIENCE_S: Final = 60.0
+_GIVEN_UP_AFTER: Final = 3
+_GIVEN_UP_S: Final = 120.0
+"""Both must be reached: neither one slow canary nor a minute's trouble is the end of a model."""
 
 
 class Canary:
@@ -52,6 +55,33 @@ class Canary:
         except Exception as error:
             return f"a known recording can no longer be scored: {error}"
         return _difference(score, self._known)
+
+
+class Endurance:
+    """Tells a model that is not well for a while from one that will not get well again."""
+
+    def __init__(self) -> None:
+        """Begin with a model that is well."""
+        self._failures = 0
+        self._since = 0.0
+
+    def hear(self, ailment: str | None, now: float) -> str | None:
+        """Why the model is to be given up; None while it is not.
+
+        Args:
+            ailment: what its canary says.
+            now: seconds on a clock that never jumps.
+        """
+        if ailment is None:
+            self._failures = 0
+            return None
+        if not self._failures:
+            self._since = now
+        self._failures += 1
+        lasted_s = now - self._since
+        if self._failures < _GIVEN_UP_AFTER or lasted_s < _GIVEN_UP_S:
+            return None
+        return f"not well for {lasted_s:.0f} s and {self._failures} times in a row: {ailment}"
 
 
 def _difference(score: Score, known: Score) -> str | None:

@@ -32,8 +32,6 @@ class Tracing:
     def __init__(self, provider: TracerProvider) -> None:
         self._provider = provider
         self._tracer = provider.get_tracer(_SERVICE_NAME)
-        # Spans are told in time since the epoch, stages are measured on a clock that never jumps.
-        self._epoch_s = time.time() - time.monotonic()
 
     def record(
         self,
@@ -56,16 +54,22 @@ class Tracing:
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
         parent = TraceContextTextMapPropagator().extract(headers)
+        ended = time.monotonic()
+        # Spans are told in time since the epoch, stages are measured on a clock that never jumps.
+        # Asked anew for each trace: clocks are set, and the one that never jumps stands still while
+        # a machine is suspended.
+        epoch_s = time.time() - ended
         span = self._tracer.start_span(
-            name, parent, SpanKind.SERVER, attributes, start_time=self._ns(stages.arrived)
+            name, parent, SpanKind.SERVER, attributes, start_time=_ns(epoch_s + stages.arrived)
         )
         own = set_span_in_context(span, parent)
         for part in stages.spans:
-            child = self._tracer.start_span(part.stage, own, start_time=self._ns(part.started))
-            child.end(self._ns(part.started + part.seconds))
+            began_s = epoch_s + part.started
+            child = self._tracer.start_span(part.stage, own, start_time=_ns(began_s))
+            child.end(_ns(began_s + part.seconds))
         if failed:
             span.set_status(StatusCode.ERROR)
-        span.end()
+        span.end(_ns(epoch_s + ended))
 
     def close(self) -> None:
         """Send what has not been sent yet; a collector out of reach is not waited for long."""
@@ -74,8 +78,9 @@ class Tracing:
         sending.start()
         sending.join(_CLOSE_S)
 
-    def _ns(self, monotonic_s: float) -> int:
-        return int((self._epoch_s + monotonic_s) * 1e9)
+
+def _ns(seconds: float) -> int:
+    return int(seconds * 1e9)
 
 
 def start_tracing(environment: Mapping[str, str]) -> Tracing | None:

@@ -54,9 +54,10 @@ _STATUS: Final[dict[type[AudioScoreError], int]] = {
     RemoteError: 502,
     NotReady: 503,
     QueueFull: 503,
-    DeviceMemoryError: 503,
     RemoteTimeout: 504,
     RequestTimeout: 504,
+    # Not 503, which has a proxy try elsewhere: what does not fit here alone, fits nowhere.
+    DeviceMemoryError: 507,
 }
 _SCORE_ERRORS: Final = (
     (
@@ -103,13 +104,19 @@ _SCORE_ERRORS: Final = (
     ),
     (
         503,
-        "The server is starting, stopping, busy or out of memory; try again after `Retry-After`.",
+        "The server is starting, stopping or busy; try again after `Retry-After`.",
         "The server is busy: 64 requests are under way. Try again in 2 s.",
     ),
     (
         504,
         "The request, or the remote model that it needs, was not done in time.",
         "The request was not done within 60 s. Try again later, or allow more.",
+    ),
+    (
+        507,
+        "The model's device has too little memory for this recording, even alone.",
+        "The model's device has too little memory for this recording. Try again later, or send a "
+        "shorter one.",
     ),
 )
 SCORE_ERRORS: Final[dict[int | str, dict[str, Any]]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -108,8 +109,9 @@ def test_requests_are_spread_and_survive_a_server(tmp_path: Path) -> None:
         servers[0].kill()
         assert [_score(url) for _ in range(8)] == [200] * 8
         servers[1].kill()
-        answer = get(url, "/clips")
+        answer = get(url, "/clips", X_Request_Id="mine-1")
         assert (answer.status, answer.headers["Retry-After"]) == (503, "2")
+        assert answer.headers["X-Request-Id"] == "mine-1"
         assert "No server can be reached" in answer.detail
         log = tmp_path / "audio-score.log"
         wait_until(lambda: '"GET /clips" 503' in log.read_text())
@@ -124,6 +126,21 @@ def test_a_client_cannot_pass_for_another_to_escape_its_rate(tmp_path: Path) -> 
         ]
         # Each of the two servers counts for itself.
         assert sorted(asked) == [200, 200, 429, 429, 429, 429]
+
+
+def test_a_request_keeps_the_id_that_its_client_gave_it(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        server = _servers(stack, tmp_path)[0]
+        url = stack.enter_context(_front(tmp_path))
+        given = [get(url, "/clips", X_Request_Id="mine-1").headers["X-Request-Id"] for _ in "12"]
+        assert given == ["mine-1"] * 2
+        assert "request_id=mine-1" in server.log
+        # What is no id, or none at all, is replaced.
+        for headers in ({"X_Request_Id": "two words"}, {}):
+            made = get(url, "/clips", **headers).headers["X-Request-Id"]
+            assert re.fullmatch("[0-9a-f]{32}", made)
+        log = tmp_path / "audio-score.log"
+        wait_until(lambda: log.read_text().count("; mine-1\n") == 2)
 
 
 @pytest.mark.skipif(shutil.which("logrotate") is None, reason="logrotate is not installed")

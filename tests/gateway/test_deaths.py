@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +11,15 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.gateway.gate import Gate, Load, needs_nginx, serving_gate, wait_until_none_is_left
-from tests.process.clients import Numbers
+from tests.gateway.gate import (
+    SECOND,
+    Gate,
+    Load,
+    needs_nginx,
+    serving_gate,
+    wait_until_none_is_left,
+)
+from tests.process.clients import Client, Numbers, ask
 
 pytestmark = [pytest.mark.process, needs_nginx]
 _SILENCE_S = 4.0
@@ -43,7 +51,11 @@ def test_workers_that_are_killed_are_not_missed(gate: Gate) -> None:
             _kill(gate, f"worker-{index}")
             load.wait_for_more()
             gate.wait_for(gate.at_full_strength)
-        _kill(gate, "worker-0", "worker-2")
+        # The second while the first is not there; not at once, as a request that meets two deaths
+        # is taken for the cause of them.
+        _kill(gate, "worker-0")
+        load.wait_for_more()
+        _kill(gate, "worker-2")
         load.wait_for_more()
         gate.wait_for(gate.at_full_strength)
         load.wait_for_more()
@@ -106,6 +118,31 @@ def test_a_launcher_that_stood_still_blames_nobody(gate: Gate) -> None:
     psutil.Process().cpu_percent(interval=1.0)
     assert list(load.counts) == ["200"]
     assert [each["pid"] for each in gate.status["processes"]] == before
+
+
+def test_a_full_disk_keeps_it_neither_from_serving_nor_from_stopping(tmp_path: Path) -> None:
+    with serving_gate(tmp_path, 1) as gate:
+        _, most = resource.prlimit(gate.process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(gate.process.pid, resource.RLIMIT_FSIZE, (0, most))
+        psutil.Process(gate.workers()[0]["pid"]).kill()
+        gate.wait_for(lambda: gate.log.count("worker-0 is ready.") == 2)
+        assert _score(gate.url) == 200
+        assert gate.workers()[0]["trouble"] == ""
+        gate.process.send_signal(signal.SIGHUP)
+        gate.wait_for(lambda: "Everything stays as it was, nothing can be written:" in gate.log)
+        assert gate.log.count("cannot be brought up to date") == 1
+        assert "Serving goes on" in gate.log
+        resource.prlimit(gate.process.pid, resource.RLIMIT_FSIZE, (most, most))
+        gate.wait_for(lambda: gate.workers()[0]["trouble"] == "was killed by signal 9")
+        resource.prlimit(gate.process.pid, resource.RLIMIT_FSIZE, (0, most))
+        assert gate.stop() == 0
+    assert "Traceback" not in gate.log
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+def _score(url: str) -> int:
+    with Client(url) as client:
+        return client.send(ask(SECOND)).answer().status
 
 
 def test_nothing_outlives_a_killed_launcher_and_the_next_one_starts(tmp_path: Path) -> None:

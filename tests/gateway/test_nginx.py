@@ -27,13 +27,14 @@ SITE: Final = Site(
 )
 
 
-def test_a_request_is_repeated_elsewhere_and_a_bounded_number_of_times() -> None:
+def test_a_request_is_repeated_elsewhere_once() -> None:
     text = configuration(SITE)
     assert "proxy_next_upstream error timeout http_503 non_idempotent;" in text
-    assert "proxy_next_upstream_tries 3;" in text
+    assert "proxy_next_upstream_tries 2;" in text
     assert "proxy_next_upstream_timeout 70000ms;" in text
-    assert re.findall(r"server unix:worker-(\d)\.sock max_fails=0;", text) == ["0", "1", "2"]
-    assert text.index("least_conn;") < text.index("keepalive 64;")
+    assert re.findall(r"server unix:worker-(\d)\.sock max_fails=0;", text)[:3] == ["0", "1", "2"]
+    # On connections that are kept, failures are not counted.
+    assert "keepalive " not in text
 
 
 def test_the_servers_own_limits_are_met_first() -> None:

@@ -1,19 +1,31 @@
 from __future__ import annotations
 
+import fcntl
 import os
+import resource
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
 
+from audio_score_server.gateway import rundir as module
 from audio_score_server.gateway.errors import GatewayError
-from audio_score_server.gateway.rundir import CHILDREN, LOCK, Orphan, RunDir, end_orphans, owner_of
+from audio_score_server.gateway.rundir import (
+    CHILDREN,
+    LOCK,
+    Orphan,
+    RunDir,
+    end_orphans,
+    owner_of,
+    write_whole,
+)
 
 
 @contextmanager
@@ -76,6 +88,35 @@ def test_a_second_launcher_is_refused(tmp_path: Path) -> None:
         RunDir(tmp_path / "run", tmp_path / "logs")
 
 
+def test_who_asks_for_the_status_keeps_nobody_from_starting(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / LOCK).write_text("1")
+    with (run / LOCK).open() as asked, ThreadPoolExecutor(1) as pool:
+        # As ``owner_of`` holds it, for longer.
+        fcntl.flock(asked, fcntl.LOCK_SH)
+        starting = pool.submit(RunDir, run, tmp_path / "logs")
+        with pytest.raises(TimeoutError):
+            starting.result(timeout=0.1)
+        fcntl.flock(asked, fcntl.LOCK_UN)
+        rundir = starting.result(timeout=10)
+    assert owner_of(run) == os.getpid()
+    rundir.release()
+
+
+def test_a_question_that_never_ends_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_ASKED_S", 0.05)
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / LOCK).write_text("1")
+    with (run / LOCK).open() as asked:
+        fcntl.flock(asked, fcntl.LOCK_SH)
+        with pytest.raises(GatewayError, match=r"Some process holds .*gateway\.lock open"):
+            RunDir(run, tmp_path / "logs")
+
+
 def test_what_a_crashed_launcher_left_is_cleared(tmp_path: Path) -> None:
     run, logs = tmp_path / "run", tmp_path / "logs"
     run.mkdir()
@@ -117,6 +158,20 @@ def test_a_folder_that_holds_other_things_is_not_taken(tmp_path: Path) -> None:
     with pytest.raises(GatewayError, match=r"holds other things \(letters.txt\)"):
         RunDir(run, tmp_path / "logs")
     assert run.stat().st_mode & 0o777 == 0o755
+
+
+def test_a_file_that_cannot_be_replaced_stays_and_half_a_new_one_does_not(tmp_path: Path) -> None:
+    path = tmp_path / "status.json"
+    path.write_text("old")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1, limits[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            write_whole(path, "new")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
+    assert path.read_text() == "old"
 
 
 def test_a_path_too_long_for_sockets_is_told(tmp_path: Path) -> None:

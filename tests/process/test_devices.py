@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -10,7 +11,7 @@ from typing import Final
 import pytest
 
 from tests.process.clients import Client, ask, get, queued, wait_until
-from tests.process.gated import LIE, GatedServer, gated, gated_start
+from tests.process.gated import LIE, RUN, GatedServer, gated, gated_start
 from tests.process.server import write_config
 from tests.support import chirp, encoded
 
@@ -98,3 +99,24 @@ def test_a_model_that_is_not_well_makes_the_server_unready_until_it_is(
     assert watched.run() == [1.0]
     wait_until(lambda: get(watched.url, "/health/ready").status == 200)
     watched.wait_for_line(lambda line: "Well again." in line)
+
+
+def test_a_model_that_does_not_get_well_again_ends_the_process(tmp_path: Path) -> None:
+    config = write_config(tmp_path, canary_interval_s=0.01)
+    with gated_start(config, module="tests.process.impatient") as server:
+        for _ in range(2):
+            server.run()
+        server.wait_until_ready()
+        # Not well twice, and well again, which is no reason to end.
+        for order in ("odd weather", LIE, RUN):
+            assert server.given() == [1.0]
+            server.order(order)
+        server.wait_for_line(lambda line: "Well again." in line)
+        while server.process.stdout is not None and server.process.stdout.readline():
+            with suppress(BrokenPipeError):
+                server.order(LIE)
+        assert server.wait() == 1
+    (told,) = [line for line in server.lines if "CRITICAL" in line]
+    assert "Model fake is given up, not well for 0 s and" in told
+    assert "times in a row: a known recording scored 1.000 and" in told
+    assert "Traceback" not in server.log

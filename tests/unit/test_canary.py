@@ -8,7 +8,7 @@ import pytest
 from audio_score_server.domain import Score
 from audio_score_server.errors import BatchError, NotReady
 from audio_score_server.pipelines import canary as module
-from audio_score_server.pipelines.canary import Canary
+from audio_score_server.pipelines.canary import Canary, Endurance
 
 KNOWN = Score(audio=0.9, text=0.8)
 
@@ -73,6 +73,32 @@ def test_errors_are_told_and_pass() -> None:
 
 def test_a_model_that_is_being_closed_is_not_ill() -> None:
     assert _told(KNOWN, NotReady("The server is stopping.")) == [None]
+
+
+def _given_up(*rounds: tuple[float, str | None]) -> list[str | None]:
+    """What follows from ailments, each at its time in seconds."""
+    endurance = Endurance()
+    return [endurance.hear(ailment, now) for now, ailment in rounds]
+
+
+def test_a_model_is_given_up_after_some_time_and_some_failures() -> None:
+    assert _given_up((0, "a"), (60, "a"), (119, "b"), (120, "c"), (150, "c")) == [
+        *(None, None, None),
+        "not well for 120 s and 4 times in a row: c",
+        "not well for 150 s and 5 times in a row: c",
+    ]
+
+
+def test_one_slow_failure_is_not_enough() -> None:
+    assert _given_up((0, "a"), (600, "a"), (1200, "a")) == [
+        *(None, None),
+        "not well for 1200 s and 3 times in a row: a",
+    ]
+
+
+def test_a_model_that_gets_well_again_is_not_given_up() -> None:
+    rounds = [(60.0 * n, None if n % 3 == 2 else "a") for n in range(30)]
+    assert set(_given_up(*rounds)) == {None}
 
 
 def test_what_was_never_learnt_is_not_asked_for() -> None:

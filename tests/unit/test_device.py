@@ -15,6 +15,7 @@ from audio_score_server.runners.device import (
     place,
     within_memory,
 )
+from audio_score_server.web.errors import answer_of
 
 _ERRORS = st.sampled_from(
     [
@@ -155,3 +156,10 @@ def test_a_placement_adds_up_the_tensors() -> None:
     assert placement.parameters == 10
     assert placement.size == 20
     assert place(torch.device("cpu"), []).dtype == ""
+
+
+def test_a_recording_that_does_not_fit_is_not_sent_to_another_worker() -> None:
+    answer = answer_of(DeviceMemoryError("too little memory"))
+    # What says 503 is tried again elsewhere, by a proxy or by the client after a while.
+    assert answer.status_code == 507
+    assert "Retry-After" not in answer.headers

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -17,16 +17,22 @@ ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 
 
 def _recorded(
-    headers: Mapping[str, str], failed: bool = False
+    headers: Mapping[str, str],
+    failed: bool = False,
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> tuple[ReadableSpan, list[ReadableSpan]]:
-    """The span of a request that passed all stages, and those below it."""
+    """The span of a request that passed all stages, and those below it.
+
+    ``meanwhile`` is called after tracing has begun and before the request arrives.
+    """
     exporter = InMemorySpanExporter()
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
+    tracing = Tracing(provider)
+    meanwhile()
     stages = Stages()
     for place, stage in enumerate(STAGES):
         stages.add(stage, stages.arrived + place / 10, 0.1)
-    tracing = Tracing(provider)
     tracing.record("POST /score", stages, headers, {"http.response.status_code": 200}, failed)
     tracing.close()
     *children, root = exporter.get_finished_spans()
@@ -55,6 +61,20 @@ def test_stages_are_where_and_as_long_as_they_were() -> None:
         assert child.end_time is not None
         assert child.start_time - root.start_time == pytest.approx(place * 10**8, abs=10**6)
         assert child.end_time - child.start_time == pytest.approx(10**8, abs=10**6)
+
+
+def test_a_clock_that_was_set_anew_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    true = time.time
+
+    def set_on() -> None:
+        monkeypatch.setattr(time, "time", lambda: true() + 3600)
+
+    root, children = _recorded({}, meanwhile=set_on)
+    assert root.start_time is not None
+    assert root.end_time is not None
+    assert root.start_time / 1e9 == pytest.approx(true() + 3600, abs=60)
+    assert 0 <= root.end_time - root.start_time < 60e9
+    assert children[0].start_time == root.start_time
 
 
 def test_a_given_trace_is_joined() -> None:
