@@ -436,7 +436,7 @@ class LocalPipeline:
         if remembered is not None:
             return remembered
         if self.failed(clip):
-            raise _missing(clip, self._builder.failures[clip.id])
+            raise _missing(clip)
         try:
             return await self._in_pool(self._store.read, clip)
         except EntryInvalid:
@@ -451,7 +451,8 @@ class LocalPipeline:
                 try:
                     return await self._builder.rebuild(clip, reason)
                 except (AudioError, OSError) as error:
-                    raise _missing(clip, str(error)) from error
+                    self._builder.report(clip, error)
+                    raise _missing(clip) from error
 
     async def _encode_clip(self, clip: Clip) -> Reference:
         expected = await self._in_pool(self._expected, clip.text) if clip.text else None
@@ -511,5 +512,9 @@ def _reference_transcript(expected: Transcript | None, heard: Encoding) -> Trans
     return replace(expected, language=expected.language or heard.transcript.language)
 
 
-def _missing(clip: Clip, reason: str) -> ReferenceMissing:
-    return ReferenceMissing(f"Clip {clip.id} cannot be compared with: {reason}")
+def _missing(clip: Clip) -> ReferenceMissing:
+    """For whoever sent the recording; why, the log has told whoever can mend it."""
+    return ReferenceMissing(
+        f"Clip {clip.id} is broken on the server: no recording can be compared with it. The "
+        "server's log says why."
+    )

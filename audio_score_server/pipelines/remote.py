@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,10 +13,12 @@ from audio_score_server.audio.decode import DecodeLimits, decode
 from audio_score_server.domain import Placement, Waveform
 from audio_score_server.errors import AudioError, QueueFull, ReferenceMissing, Unexplained
 from audio_score_server.pipelines.protocol import Judgement, Traffic, Upload
+from audio_score_server.references.build import complaint
 from audio_score_server.references.library import Clip, Library
 from audio_score_server.remote.scorer import RemoteScorer
 from audio_score_server.stages import Stages
 
+_LOG = logging.getLogger(__name__)
 ArgumentT = TypeVar("ArgumentT")
 _RETRY_S: Final = 1.0
 
@@ -107,4 +110,8 @@ class RemotePipeline:
         try:
             return decode(clip.path.read_bytes(), self._limits)
         except (AudioError, OSError) as error:
-            raise ReferenceMissing(f"Clip {clip.id} cannot be compared with: {error}") from error
+            _LOG.warning("Clip %s cannot be used: %s. %s", clip.path.name, *complaint(error))
+            raise ReferenceMissing(
+                f"Clip {clip.id} is broken on the server: no recording can be compared with it. "
+                "The server's log says why."
+            ) from error

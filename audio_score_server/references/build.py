@@ -11,7 +11,13 @@ from contextlib import asynccontextmanager
 from typing import Final, Literal
 
 from audio_score_server.domain import Reference
-from audio_score_server.errors import BatchError
+from audio_score_server.errors import (
+    BatchError,
+    EmptyAudio,
+    TooLongAudio,
+    TooShortAudio,
+    UndecodableAudio,
+)
 from audio_score_server.references.entry import ClipChanged, EntryInvalid
 from audio_score_server.references.library import Clip, ClipId
 from audio_score_server.references.progress import Progress
@@ -22,6 +28,26 @@ _LOG = logging.getLogger(__name__)
 _RETRY_S: Final = 0.05
 
 Encode = Callable[[Clip], Awaitable[Reference]]
+
+
+_COMPLAINTS: Final[dict[type[Exception], str]] = {
+    EmptyAudio: "the file is empty",
+    UndecodableAudio: "no decoder finds sound in it",
+    TooShortAudio: "it holds less sound than min_audio_seconds",
+    TooLongAudio: "it holds more sound than max_audio_seconds",
+}
+
+
+def complaint(error: Exception) -> tuple[str, str]:
+    """What is wrong with a clip, and the remedy, for its operator.
+
+    The errors' own texts are written for people who send recordings.
+    """
+    known = _COMPLAINTS.get(type(error))
+    if known is not None:
+        return known, "Put a whole recording in its place, or take it out of the folder."
+    reason = str(error) or type(error).__name__
+    return reason.rstrip("."), "Mend it, or take it out of the folder."
 
 
 class ReferenceBuilder:
@@ -105,11 +131,14 @@ class ReferenceBuilder:
         await self._keep(clip, reference)
 
     def _leave_out(self, clip: Clip, error: Exception) -> None:
-        reason = str(error) or type(error).__name__
         if not isinstance(error, BatchError):
             # A model that failed once may do better when the clip is asked for.
-            self.failures[clip.id] = reason
-        _LOG.warning("%s: skipped clip %s: %s", self._model, clip.path.name, reason)
+            self.failures[clip.id] = str(error) or type(error).__name__
+        self.report(clip, error)
+
+    def report(self, clip: Clip, error: Exception) -> None:
+        """Tell the operator why a clip cannot be used, and what to do."""
+        _LOG.warning("%s: skipped clip %s: %s. %s", self._model, clip.path.name, *complaint(error))
         _LOG.debug("How clip %s failed:", clip.path.name, exc_info=error)
 
     async def _keep(self, clip: Clip, reference: Reference) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from audio_score_server.errors import UnknownClip, shortened
-from audio_score_server.references.files import read_regular
+from audio_score_server.references.sidecar import read_sidecar
 
 _LOG = logging.getLogger(__name__)
 SUFFIXES: Final = (".mov", ".mp4", ".m4v", ".mkv", ".webm", ".wav", ".mp3", ".m4a", ".flac")
@@ -37,7 +37,7 @@ class Clip:
         path: the file.
         size: bytes.
         modified_ns: time of the last change.
-        text: what is said, from the text file beside the clip; None without one.
+        text: what is said, from the file beside the clip (``sidecar``); None without one.
     """
 
     id: ClipId
@@ -109,8 +109,20 @@ def scan(folder: Path) -> Library:
             _LOG.warning(
                 "Skipped %s: a clip is called <uid>_<cid>%s, in UTF-8.", entry.name, suffix
             )
-        elif clip_id not in found or _rank(entry.name) < _rank(found[clip_id].name):
+            continue
+        one, other = found.get(clip_id), entry
+        if one is None:
             found[clip_id] = entry
+            continue
+        kept = min(one, other, key=lambda each: _rank(each.name))
+        _LOG.warning("%s and %s are one clip: %s is taken.", one.name, other.name, kept.name)
+        found[clip_id] = kept
+    if folders := [entry.name for entry in entries if _is_folder(entry)]:
+        _LOG.warning(
+            "Clips in folders of %s are not looked for: %s. Put them into it itself.",
+            folder,
+            _listed(folders),
+        )
     return Library(
         [clip for clip_id, entry in found.items() if (clip := _clip(clip_id, entry)) is not None]
     )
@@ -122,6 +134,13 @@ def _is_file(entry: os.DirEntry[str]) -> bool:
     except OSError as error:
         # Links that lead round in a circle, say.
         _LOG.warning("Skipped %s: %s.", entry.name, error.strerror)
+        return False
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir() and not entry.name.startswith(".")
+    except OSError:
         return False
 
 
@@ -146,16 +165,7 @@ def _clip(clip_id: ClipId, entry: os.DirEntry[str]) -> Clip | None:
     path = Path(entry.path)
     try:
         status = entry.stat()
-        text = _text(path.with_suffix(".txt"))
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         _LOG.warning("Skipped %s: %s.", entry.name, error)
         return None
-    return Clip(clip_id, path, status.st_size, status.st_mtime_ns, text)
-
-
-def _text(path: Path) -> str | None:
-    try:
-        text = read_regular(path).decode("utf-8-sig")
-    except FileNotFoundError:
-        return None
-    return " ".join(text.split()) or None
+    return Clip(clip_id, path, status.st_size, status.st_mtime_ns, read_sidecar(path))

@@ -45,7 +45,7 @@ _STATUS: Final[dict[type[AudioScoreError], int]] = {
     AudioError: 400,
     UnknownKey: 401,
     UnknownClip: 404,
-    ReferenceMissing: 404,
+    ReferenceMissing: 500,
     TooLongAudio: 413,
     TooLargeAudio: 413,
     AmbiguousRequest: 422,
@@ -72,7 +72,7 @@ _SCORE_ERRORS: Final = (
     ),
     (
         404,
-        "There is no such video or clip, or the clip itself cannot be read.",
+        "There is no such video or clip.",
         "Video 'RiverTales-s01e01' has no clip 'part09'; it has part01, part02, part03.",
     ),
     (
@@ -94,7 +94,7 @@ _SCORE_ERRORS: Final = (
     ),
     (
         500,
-        "The model failed on this recording.",
+        "The model failed on this recording, or the clip on the server is broken.",
         "The model failed on this recording; the server's log says more.",
     ),
     (

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.process.server import ROOT, ServerProcess, post, running
 
@@ -94,12 +95,15 @@ def test_workers_starting_together_share_the_work(clip_folder: Path, tmp_path: P
 
 
 def _encoded_here(server: ServerProcess) -> int:
-    """By the last line of progress: all that it found waiting less those that others encoded."""
+    """All of the library's that it found waiting, less those that others encoded.
+
+    By the first line of progress that is complete; the built-in lines' come later.
+    """
     lines = [line for line in server.lines if re.search(r" (\d+) of \1 clips encoded", line)]
     if not lines:
         return 0
-    waiting = re.search(r"(\d+) clips encoded", lines[-1])
-    others = re.search(r", (\d+) by other workers", lines[-1])
+    waiting = re.search(r"(\d+) clips encoded", lines[0])
+    others = re.search(r", (\d+) by other workers", lines[0])
     assert waiting is not None
     return int(waiting[1]) - int(others[1] if others else 0)
 
@@ -165,17 +169,25 @@ def test_entries_of_vanished_clips_are_flushed_unless_told_otherwise(
     assert len(_inodes(cache)) == 2
 
 
-def test_a_clip_that_cannot_be_read_is_skipped_and_told(clip_folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [(b"no film", "no decoder finds sound in it"), (b"", "the file is empty")],
+)
+def test_a_clip_that_cannot_be_read_is_skipped_and_told(
+    clip_folder: Path, tmp_path: Path, content: bytes, complaint: str
+) -> None:
     _many_clips(clip_folder, 1)
-    (clip_folder / "video9_broken.mov").write_bytes(b"no film")
+    (clip_folder / "video9_broken.mov").write_bytes(content)
     with running(**_variables(clip_folder, tmp_path / "cache")) as server:
         server.wait_until_ready()
         answer = post(server.url, TAKE, "video9", "broken")
         clips = httpx.get(f"{server.url}/clips").json()
         log = server.log
-    assert "skipped clip video9_broken.mov" in log
-    assert answer.status_code == 404
-    assert "cannot be compared with" in answer.json()["detail"]
+    assert f"skipped clip video9_broken.mov: {complaint}" in log
+    assert "take it out of the folder" in log
+    assert answer.status_code == 500
+    assert "video9_broken is broken on the server" in answer.json()["detail"]
+    assert "ecord again" not in answer.text
     assert [clip["cid"] for clip in clips] == ["part000"]
 
 

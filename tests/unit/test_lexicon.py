@@ -130,7 +130,7 @@ def test_other_languages_are_told_from_english(texts: list[str], english: bool) 
         (["Seven three nine"], True),
         (["Peppa Pig"], False),
         (["Ma dai, non lo so mica"], False),
-        (["Je ne sais pas du tout"], False),
+        (["Je ne veux pas du tout"], False),
         ([], False),
         (["Guten Morgen, mein Freund"], False),
         (["El perro come la carne mientras el gato duerme en la casa de su madre."], False),

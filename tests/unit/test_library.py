@@ -64,11 +64,9 @@ def test_ids_that_would_hide_or_climb_are_left(tmp_path: Path, name: str) -> Non
     assert _ids(tmp_path) == []
 
 
-def test_other_files_and_folders_are_left_quietly(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_other_files_are_left_quietly(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     _files(tmp_path, "readme.md", "a_b.txt", "a_b", "a_b.mov.part", ".hidden_1.mov", ".DS_Store")
-    (tmp_path / "folder_1.mov").mkdir()
+    (tmp_path / ".folder_1.mov").mkdir()
     (tmp_path / "broken_1.mov").symlink_to(tmp_path / "nowhere")
     with caplog.at_level(logging.DEBUG):
         assert _ids(tmp_path) == []
@@ -135,23 +133,37 @@ def test_a_clip_without_a_text_has_none(tmp_path: Path) -> None:
     assert scan(tmp_path).find("film", "1.5").text == "another clip's"
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfeH\0i\0", b"caf\xe9", b"\x80"])
-def test_a_text_that_is_not_utf_8_is_told_and_its_clip_left(
-    tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("content", "text"), [(b"\xff\xfeH\0i\0", "Hi"), (b"caf\xe9", "caf\xe9"), (b"\x80", "\u20ac")]
+)
+def test_a_text_that_is_not_utf_8_is_read_all_the_same(
+    tmp_path: Path, content: bytes, text: str
 ) -> None:
-    _files(tmp_path, "film_1.mov", "film_2.mov")
+    _files(tmp_path, "film_1.mov")
     (tmp_path / "film_1.txt").write_bytes(content)
-    assert _ids(tmp_path) == [("film", "2")]
-    assert "Skipped film_1.mov" in caplog.text
+    assert scan(tmp_path).find("film", "1").text == text
 
 
-def test_a_folder_in_the_place_of_a_text_is_told_and_its_clip_left(
+def test_a_text_that_cannot_be_read_is_told_and_its_clip_goes_without(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     _files(tmp_path, "film_1.mov")
     (tmp_path / "film_1.txt").mkdir()
-    assert _ids(tmp_path) == []
-    assert "Skipped film_1.mov" in caplog.text
+    assert scan(tmp_path).find("film", "1").text is None
+    assert "film_1.txt cannot be read" in caplog.text
+
+
+def test_two_files_of_one_clip_and_folders_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    _files(tmp_path, "film_1.mp4", "film_1.mov", "film_2.wav")
+    for name in ("season1", "season2", ".hidden"):
+        (tmp_path / name).mkdir()
+    assert scan(tmp_path).find("film", "1").path.name == "film_1.mov"
+    assert "film_1.mov and film_1.mp4 are one clip: film_1.mov is taken" in caplog.text
+    assert "season1, season2" in caplog.text
+    assert ".hidden" not in caplog.text
+    assert "film_2" not in caplog.text
 
 
 def test_a_name_that_is_not_utf_8_does_not_become_an_id(tmp_path: Path) -> None:

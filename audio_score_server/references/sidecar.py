@@ -1,0 +1,152 @@
+"""What is spoken in a clip, as the text file beside it tells.
+
+Such files come from people and from subtitles: with speakers' names, sounds in brackets, tags and
+times, and in whatever encoding an editor saves.
+"""
+
+from __future__ import annotations
+
+import codecs
+import logging
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from audio_score_server.references.files import read_regular
+
+_LOG = logging.getLogger(__name__)
+SUFFIXES: Final = (".txt", ".srt", ".vtt")
+"""Endings of such files; where there are several, the earlier one is taken."""
+_MARKS: Final = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_TIMES: Final = re.compile(r"\s*(\d+:)?\d{1,2}:\d{2}[.,]\d{1,3}\s*-->.*")
+_UNSPOKEN_BLOCK: Final = re.compile(r"(WEBVTT|NOTE|STYLE|REGION)\b")
+_TAG: Final = re.compile(r"</?[A-Za-z][^<>]*>|<\d[\d:.]*>|\{\\[^{}]*\}")
+_ASIDE: Final = re.compile(r"\[[^\[\]]*\]|\([^()]*\)|[♪♫♬♩]+")
+_DASH: Final = re.compile(r"\s*[-\u2013\u2014]\s+")
+_NAME: Final = re.compile(r"\s*(?P<name>[^\W\d_][\w .'\u2019-]{0,40}?)\s*:\s+(?=\S)")
+_LONGEST_NAME: Final = 3
+"""Words; of those in capitals there may be more."""
+_NO_NAMES: Final = frozenset(
+    (
+        *("answer", "attention", "careful", "caution", "example", "listen", "look", "note"),
+        *("okay", "question", "remember", "rule", "warning", "well", "wait", "yes", "no"),
+    )
+)
+_SHOWN: Final = 5
+
+
+@dataclass(slots=True)
+class Spoken:
+    """What of a file is spoken.
+
+    Attributes:
+        text: in one line; empty where nothing is.
+        left_out: names, sounds and the like, in order.
+    """
+
+    text: str = ""
+    left_out: list[str] = field(default_factory=list)
+
+
+def read_sidecar(clip: Path) -> str | None:
+    """What is spoken in a clip; None where no file beside it tells.
+
+    What was left out, or had to be guessed, is logged.
+    """
+    for suffix in SUFFIXES:
+        path = clip.with_suffix(suffix)
+        try:
+            written, sure = decoded(read_regular(path))
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            _LOG.error(
+                "The text %s cannot be read (%s): the clip is used without it.",
+                path,
+                error.strerror,
+            )
+            return None
+        if not sure:
+            _LOG.warning("%s is not in UTF-8: taken for Windows-1252. Save it as UTF-8.", path)
+        spoken = spoken_of(written)
+        if spoken.left_out:
+            _LOG.info("%s: left out, as not spoken: %s.", path.name, _listed(spoken.left_out))
+        return spoken.text or None
+    return None
+
+
+def decoded(content: bytes) -> tuple[str, bool]:
+    """The text in a file, and whether its encoding is sure."""
+    for mark, encoding in _MARKS:
+        if content.startswith(mark):
+            return content[len(mark) :].decode(encoding, "replace"), True
+    if b"\0" in content:
+        # Letters of two bytes, one of them nought, and no mark.
+        encoding = "utf-16-be" if content[:1] == b"\0" else "utf-16-le"
+        return content.decode(encoding, "replace"), True
+    for encoding in ("utf-8", "cp1252"):
+        try:
+            return content.decode(encoding), encoding == "utf-8"
+        except UnicodeDecodeError:
+            continue
+    # Every byte means something in Latin-1.
+    return content.decode("latin-1"), False
+
+
+def spoken_of(written: str) -> Spoken:
+    """What is spoken of what is written."""
+    spoken = Spoken()
+    lines = [_without_marks(line, spoken) for line in _said_lines(written)]
+    spoken.text = " ".join(" ".join(lines).split())
+    return spoken
+
+
+def _said_lines(written: str) -> list[str]:
+    """Lines of text, without what subtitles have around them."""
+    lines = written.splitlines()
+    said = []
+    timed = any(map(_TIMES.fullmatch, lines))
+    block = ""
+    for number, line in enumerate(lines):
+        if not line.strip():
+            block = ""
+            continue
+        block = block or line.strip()
+        following = lines[number + 1] if number + 1 < len(lines) else ""
+        # A line before the times is their number or name.
+        of_times = _TIMES.fullmatch(line) or _TIMES.fullmatch(following)
+        if timed and (of_times or _UNSPOKEN_BLOCK.match(block)):
+            continue
+        said.append(line)
+    return said
+
+
+def _without_marks(line: str, spoken: Spoken) -> str:
+    line = _TAG.sub("", line)
+    dash = _DASH.match(line)
+    line = line[dash.end() :] if dash else line
+    name = _NAME.match(line)
+    if name and _is_speaker(name["name"], line[name.end() :]):
+        spoken.left_out.append(f"{name['name']}:")
+        line = line[name.end() :]
+    spoken.left_out += _ASIDE.findall(line)
+    return _ASIDE.sub(" ", line)
+
+
+def _is_speaker(name: str, said: str) -> bool:
+    """Whether what stands before a colon is who says the rest, and no part of the sentence."""
+    if name.isupper():
+        return len(name) > 1
+    words = name.split()
+    capitals = len(words) <= _LONGEST_NAME and all(word[0].isupper() for word in words)
+    return capitals and words[0].lower() not in _NO_NAMES and not (said[0].islower())
+
+
+def _listed(left_out: list[str]) -> str:
+    more = len(left_out) - _SHOWN
+    return ", ".join(left_out[:_SHOWN]) + (f" and {more} more" if more > 0 else "")

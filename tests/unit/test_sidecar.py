@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from audio_score_server.references.sidecar import decoded, read_sidecar, spoken_of
+
+_LINE = "The little boat drifts slowly."
+_SRT = """1
+00:00:01,000 --> 00:00:02,500
+<i>The little boat</i>
+
+2
+00:00:02,600 --> 00:00:04,000
+{\\an8}drifts slowly.
+"""
+_VTT = """WEBVTT - a title
+Kind: captions
+
+NOTE made by hand
+and not spoken
+
+intro
+00:01.000 --> 00:02.500 align:start
+<v Peppa>The little boat</v>
+
+00:02.600 --> 00:04.000
+<00:03.000>drifts <c.loud>slowly.</c>
+"""
+
+
+@pytest.mark.parametrize(
+    ("written", "text", "left_out"),
+    [
+        (_LINE, _LINE, []),
+        ("  The little\tboat\r\ndrifts   slowly. ", _LINE, []),
+        ("PEPPA: " + _LINE, _LINE, ["PEPPA:"]),
+        ("Peppa: " + _LINE, _LINE, ["Peppa:"]),
+        ("Daddy Pig: " + _LINE, _LINE, ["Daddy Pig:"]),
+        ("MR. BULL: " + _LINE, _LINE, ["MR. BULL:"]),
+        ("[waves] " + _LINE, _LINE, ["[waves]"]),
+        ("The little boat (laughs) drifts slowly.", _LINE, ["(laughs)"]),
+        ("♪ " + _LINE + " ♪", _LINE, ["♪", "♪"]),
+        ("- The little boat\n- drifts slowly.", _LINE, []),
+        ("PEPPA: The little boat\nGEORGE: drifts slowly.", _LINE, ["PEPPA:", "GEORGE:"]),
+        (_SRT, _LINE, []),
+        (_SRT.replace("\n", "\r\n"), _LINE, []),
+        (_VTT, _LINE, []),
+        # Not names.
+        ("Remember: Never give up.", "Remember: Never give up.", []),
+        (
+            "I want three things: Bread, milk and tea.",
+            "I want three things: Bread, milk and tea.",
+            [],
+        ),
+        ("Meet me at 12:30, not at 1:00.", "Meet me at 12:30, not at 1:00.", []),
+        ("Note: 12:30 is late.", "Note: 12:30 is late.", []),
+        ("2 < 3 and 3 > 2", "2 < 3 and 3 > 2", []),
+        ("well-known - and loved", "well-known - and loved", []),
+        ("1", "1", []),
+        ("[waves]", "", ["[waves]"]),
+        ("", "", []),
+    ],
+)
+def test_what_is_spoken_is_taken_and_the_rest_told(
+    written: str, text: str, left_out: list[str]
+) -> None:
+    spoken = spoken_of(written)
+    assert spoken.text == text
+    assert spoken.left_out == left_out
+
+
+@given(st.lists(st.from_regex(r"[a-z]+[,.!?]?", fullmatch=True), max_size=12))
+def test_plain_prose_stays_as_it_is(words: list[str]) -> None:
+    assert spoken_of("\n".join(words)).text == " ".join(words)
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_taken(written: str) -> None:
+    text = spoken_of(written).text
+    assert text == " ".join(text.split())
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_unicode_is_read_however_it_is_written(encoding: str) -> None:
+    assert decoded("Café — das Boot".encode(encoding)) == ("Café — das Boot", True)
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "latin-1"])
+def test_old_encodings_are_guessed(encoding: str) -> None:
+    assert decoded("Café".encode(encoding)) == ("Café", False)
+
+
+@given(st.binary(max_size=100))
+def test_any_bytes_are_read(content: bytes) -> None:
+    text, _ = decoded(content)
+    assert isinstance(text, str)
+
+
+def test_the_file_and_the_remedy_are_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clip = tmp_path / "film_1.mov"
+    clip.with_suffix(".txt").write_bytes("[waves] Café".encode("cp1252"))
+    caplog.set_level(logging.INFO)
+    assert read_sidecar(clip) == "Café"
+    assert "film_1.txt is not in UTF-8" in caplog.text
+    assert "Save it as UTF-8" in caplog.text
+    assert "left out, as not spoken: [waves]" in caplog.text
+
+
+def test_the_first_kind_of_file_is_taken(tmp_path: Path) -> None:
+    clip = tmp_path / "film_1.mov"
+    assert read_sidecar(clip) is None
+    clip.with_suffix(".vtt").write_text(_VTT)
+    assert read_sidecar(clip) == _LINE
+    clip.with_suffix(".srt").write_text(_SRT.replace("slowly", "fast"))
+    assert read_sidecar(clip) == "The little boat drifts fast."
+    clip.with_suffix(".txt").write_text("Other.")
+    assert read_sidecar(clip) == "Other."
