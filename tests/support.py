@@ -113,6 +113,28 @@ def wav_bytes(
     return b"RIFF" + struct.pack("<I", (len(body) + size - len(data)) % 2**32) + body
 
 
+def ogg_pages(data: bytes) -> list[bytes]:
+    """The pages of an Ogg file, in order."""
+    pages = []
+    while data:
+        lengths = data[27 : 27 + data[26]]
+        size = 27 + len(lengths) + sum(lengths)
+        pages.append(data[:size])
+        data = data[size:]
+    return pages
+
+
+def of_ogg_stream(page: bytes, serial: bytes) -> bytes:
+    """The page as one of the stream with that serial number, its checksum right."""
+    page = page[:14] + serial + page[18:22] + bytes(4) + page[26:]
+    checksum = 0
+    for byte in page:
+        checksum ^= byte << 24
+        for _ in range(8):
+            checksum = (checksum << 1 ^ (0x04C11DB7 if checksum >> 31 else 0)) & 0xFFFFFFFF
+    return page[:22] + struct.pack("<I", checksum) + page[26:]
+
+
 def make_clip(folder: Path, name: str = "film_1.wav", text: str | None = "hello") -> Clip:
     """A clip file of a second, with its text beside it, as ``scan`` sees it."""
     folder.mkdir(parents=True, exist_ok=True)

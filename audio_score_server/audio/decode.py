@@ -7,6 +7,7 @@ which reads odd WAV files by itself and starts the system's ffmpeg, if there is 
 from __future__ import annotations
 
 import io
+import logging
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,7 +23,9 @@ from audio_score_server.audio.ffmpeg_memory import bound_allocations
 from audio_score_server.audio.resample import resample
 from audio_score_server.audio.samples import SAMPLING_RATES, finite, too_long, undecodable
 from audio_score_server.domain import Waveform
-from audio_score_server.errors import EmptyAudio, TooShortAudio
+from audio_score_server.errors import AudioError, EmptyAudio, TooShortAudio
+
+_LOG = logging.getLogger(__name__)
 
 _FORMATS: Final = (
     "wav,w64,aiff,caf,au,mp3,aac,flac,ogg,amr,amrnb,amrwb,"
@@ -92,21 +95,31 @@ def decode(data: bytes, limits: DecodeLimits) -> Waveform:
     """
     if not data:
         raise EmptyAudio("The recording is empty (0 bytes). Record again and send the whole file.")
+    return _checked(_heard(data, limits.max_seconds), limits)
+
+
+def _heard(data: bytes, max_seconds: float) -> Waveform:
+    """Mono sound by whichever decoder takes the bytes; raises AudioErrors alone."""
     try:
-        waveform = _decode_with_pyav(data, limits)
+        return _decode_with_pyav(data, max_seconds)
+    except AudioError:
+        raise
     except MemoryError:
         raise undecodable("it claims to hold more than it does") from None
     except (av.error.FFmpegError, ValueError, OverflowError) as refusal:
-        waveform = decode_behind(data, limits.max_seconds, refusal)
-    return _checked(waveform, limits)
+        return decode_behind(data, max_seconds, refusal)
+    except Exception as error:
+        # PyAV trips over some damage where it means to refuse it. It may be a fault of ours too.
+        _LOG.debug("The decoder failed on %d bytes.", len(data), exc_info=True)
+        raise undecodable("it is damaged in a way that no decoder expects") from error
 
 
-def _decode_with_pyav(data: bytes, limits: DecodeLimits) -> Waveform:
+def _decode_with_pyav(data: bytes, max_seconds: float) -> Waveform:
     options = _OPTIONS | _WAV_OPTIONS if data.startswith(b"RIFF") else _OPTIONS
     with av.open(io.BytesIO(data), "r", options=options, metadata_errors="ignore") as container:
         if not container.streams.audio:
             raise undecodable("it holds no audio track")
-        frames = _admissible(container.decode(audio=0), limits.max_seconds)
+        frames = _admissible(container.decode(audio=0), max_seconds)
         return _joined([_mono(block) for block in _blocks(frames)])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import subprocess
 import warnings
@@ -12,12 +13,14 @@ import numpy as np
 from audio_score_server.audio.ffmpeg_memory import LARGEST_BYTES
 from audio_score_server.audio.samples import SAMPLING_RATES, undecodable
 from audio_score_server.domain import Waveform
+from audio_score_server.errors import AudioError
 
 with warnings.catch_warnings():
     # pydub warns where there is no ffmpeg, which is the usual case here.
     warnings.simplefilter("ignore")
     from pydub import AudioSegment
 
+_LOG = logging.getLogger(__name__)
 _FORMAT_OF_MAGIC: Final = (
     (0, b"fLaC", "flac"),
     (0, b"OggS", "ogg"),
@@ -45,8 +48,11 @@ def decode_behind(data: bytes, max_seconds: float, refusal: Exception) -> Wavefo
     """
     try:
         waveform = _with_pydub(data) if data[:4] == b"RIFF" else _with_ffmpeg(data, max_seconds)
+    except AudioError:
+        raise
     except Exception as error:
         # pydub lets struct, index, audioop and wave errors through as they come.
+        _LOG.debug("No decoder behind PyAV takes %d bytes.", len(data), exc_info=True)
         raise undecodable(_reason(refusal)) from error
     if waveform is None or not len(waveform.samples):
         raise undecodable(_reason(refusal))

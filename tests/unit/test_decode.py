@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import logging
 import os
 import re
 import struct
 from pathlib import Path
 from unittest import mock
 
+import av
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -25,6 +27,8 @@ from tests.support import (
     encoded,
     encoded_blocks,
     encoded_by_ffmpeg,
+    of_ogg_stream,
+    ogg_pages,
     video_without_sound,
     wav_bytes,
 )
@@ -458,3 +462,29 @@ def test_damaged_files_are_read_or_refused(
         data[place : place + removed] = inserted
     with mock.patch.dict(os.environ, PATH=""):
         _read_or_refused(bytes(data[: len(data) - cut] if cut < len(data) else data))
+
+
+def test_a_stream_that_nothing_announced_is_refused(caplog: pytest.LogCaptureFixture) -> None:
+    take = encoded(chirp(1.0, 48_000), "ogg", "libopus", 48_000)
+    first, *rest = ogg_pages(take)
+    # The page which begins a stream has one serial number, all others have another.
+    data = take + first + b"".join(of_ogg_stream(page, b"new!") for page in rest)
+    with caplog.at_level(logging.DEBUG), pytest.raises(UndecodableAudio, match="damaged"):
+        decode(data, _LIMITS)
+    # A fault of ours would look the same to the client.
+    assert any(record.exc_info for record in caplog.records)
+
+
+def test_what_programs_behind_the_first_raise_is_kept_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.DEBUG), pytest.raises(UndecodableAudio):
+        decode(b"RIFF alone", _LIMITS)
+    assert any(record.exc_info for record in caplog.records)
+
+
+@pytest.mark.parametrize("error", [RuntimeError, AssertionError, TypeError, ZeroDivisionError])
+def test_whatever_a_decoder_raises_is_a_refusal(error: type[Exception]) -> None:
+    broken = mock.patch.object(av, "open", side_effect=error("inside the decoder"))
+    with broken, pytest.raises(UndecodableAudio):
+        decode(wav_bytes(_pcm(chirp()), 16_000), _LIMITS)
