@@ -37,6 +37,14 @@ def chirp(seconds: float = 1.0, rate: int = 16_000, lowest: float = 200.0) -> Fl
     return (0.5 * np.sin(phase)).astype(np.float32)
 
 
+def likeness(samples: FloatArray, expected: FloatArray) -> float:
+    """Cosine at the best shift, whatever the loudness: codecs delay what they write."""
+    size = 2 ** (len(samples) + len(expected)).bit_length()
+    spectrum = np.fft.rfft(samples, size) * np.fft.rfft(expected, size).conj()
+    lengths = np.linalg.norm(samples) * np.linalg.norm(expected)
+    return float(np.fft.irfft(spectrum, size).max() / lengths)
+
+
 def encoded(
     samples: FloatArray,
     container: str = "wav",

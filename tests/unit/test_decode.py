@@ -27,6 +27,7 @@ from tests.support import (
     encoded,
     encoded_blocks,
     encoded_by_ffmpeg,
+    likeness,
     of_ogg_stream,
     ogg_pages,
     video_without_sound,
@@ -74,14 +75,6 @@ def _assert_waveform(waveform: Waveform, seconds: float, tolerance: float) -> No
     assert waveform.seconds == pytest.approx(seconds, abs=tolerance)
 
 
-def _likeness(samples: FloatArray, expected: FloatArray) -> float:
-    """Cosine at the best shift, whatever the loudness: codecs delay what they write."""
-    size = 2 ** (len(samples) + len(expected)).bit_length()
-    spectrum = np.fft.rfft(samples, size) * np.fft.rfft(expected, size).conj()
-    lengths = np.linalg.norm(samples) * np.linalg.norm(expected)
-    return float(np.fft.irfft(spectrum, size).max() / lengths)
-
-
 @pytest.mark.parametrize(("container", "codec"), _LOSSLESS)
 def test_lossless_sound_comes_out_as_it_went_in(container: str, codec: str) -> None:
     waveform = decode(encoded(chirp(), container, codec), _LIMITS)
@@ -112,7 +105,7 @@ def test_lossy_sound_comes_out_alike(container: str, codec: str, rate: int, chan
     # One frame of the codec at each end, and the encoder's delay, may be added.
     waveform = decode(encoded(chirp(1.0, rate), container, codec, rate, channels), _LIMITS)
     _assert_waveform(waveform, 1.0, 2_048 / rate)
-    assert _likeness(waveform.samples, chirp()) > 0.85
+    assert likeness(waveform.samples, chirp()) > 0.85
 
 
 @pytest.mark.parametrize("arguments", [("-ac", "1"), ("-ac", "2"), ("-ar", "48000")])
@@ -120,7 +113,7 @@ def test_vorbis_comes_out_alike(arguments: tuple[str, ...]) -> None:
     data = encoded_by_ffmpeg(chirp(), 16_000, "-c:a", "libvorbis", *arguments, "-f", "ogg")
     waveform = decode(data, _LIMITS)
     _assert_waveform(waveform, 1.0, 0.03)
-    assert _likeness(waveform.samples, chirp()) > 0.95
+    assert likeness(waveform.samples, chirp()) > 0.95
 
 
 @pytest.mark.parametrize("channels", [2, 6])
@@ -138,8 +131,8 @@ def test_every_channel_is_heard() -> None:
     low, high = chirp(), chirp(lowest=2_900.0)
     both = np.stack([low, high], axis=1)
     mixed = decode(wav_bytes(_pcm(both), 16_000, channels=2), _LIMITS).samples
-    assert _likeness(mixed, low) > 0.6
-    assert _likeness(mixed, high) > 0.6
+    assert likeness(mixed, low) > 0.6
+    assert likeness(mixed, high) > 0.6
 
 
 def test_the_sound_of_a_film_is_used() -> None:
@@ -174,7 +167,7 @@ def test_a_truncated_file_keeps_what_came_before(container: str, codec: str) -> 
     assert 1.0 < waveform.seconds < 3.0
     whole = decode(data, _LIMITS)
     kept = waveform.samples[:12_000]
-    assert _likeness(kept, whole.samples[: len(kept)]) > 0.99
+    assert likeness(kept, whole.samples[: len(kept)]) > 0.99
 
 
 def test_a_recorder_that_was_killed_leaves_a_usable_wav() -> None:
