@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import subprocess
 from collections.abc import Iterable, Mapping
@@ -26,7 +27,7 @@ from audio_score_server.domain import (
 from audio_score_server.language.phones import BLANK, PHONES, phone_indices
 from audio_score_server.references.library import Clip, scan
 
-LAYOUTS: Final = {1: "mono", 2: "stereo", 6: "5.1"}
+LAYOUTS: Final = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 6: "5.1"}
 
 
 def chirp(seconds: float = 1.0, rate: int = 16_000, lowest: float = 200.0) -> FloatArray:
@@ -66,7 +67,26 @@ def encoded_blocks(
     channels: int = 1,
     options: Mapping[str, str] | None = None,
 ) -> bytes:
-    """A file of blocks that need not be in memory together."""
+    """A file of blocks that need not be in memory together, the same in every channel."""
+    planes = (np.repeat(block[None, :], channels, axis=0) for block in blocks)
+    return _encoded(planes, container, codec, rate, channels, options)
+
+
+def encoded_planes(planes: FloatArray, container: str, codec: str, rate: int) -> bytes:
+    """A file of channels that differ, ``[channels, samples]``."""
+    starts = range(0, planes.shape[1], 4_096)
+    blocks = (planes[:, start : start + 4_096] for start in starts)
+    return _encoded(blocks, container, codec, rate, len(planes), None)
+
+
+def _encoded(
+    blocks: Iterable[FloatArray],
+    container: str,
+    codec: str,
+    rate: int,
+    channels: int,
+    options: Mapping[str, str] | None,
+) -> bytes:
     buffer = io.BytesIO()
     with av.open(buffer, "w", format=container) as output:
         stream = output.add_stream(codec, rate=rate, options=dict(options or {}))
@@ -74,11 +94,11 @@ def encoded_blocks(
         stream.layout = LAYOUTS[channels]
         time = 0
         for block in blocks:
-            planes = np.repeat(block[None, :], channels, axis=0)
+            planes = np.ascontiguousarray(block, np.float32)
             frame = av.AudioFrame.from_ndarray(planes, format="fltp", layout=LAYOUTS[channels])
             frame.sample_rate = rate
             frame.pts = time
-            time += len(block)
+            time += planes.shape[1]
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
     return buffer.getvalue()
@@ -141,6 +161,18 @@ def of_ogg_stream(page: bytes, serial: bytes) -> bytes:
         for _ in range(8):
             checksum = (checksum << 1 ^ (0x04C11DB7 if checksum >> 31 else 0)) & 0xFFFFFFFF
     return page[:22] + struct.pack("<I", checksum) + page[26:]
+
+
+def peak_kib_from_now() -> int:
+    """Forget the highest mark of this process's memory so far."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return peak_kib()
+
+
+def peak_kib() -> int:
+    found = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
+    assert found is not None
+    return int(found[1])
 
 
 def make_clip(folder: Path, name: str = "film_1.wav", text: str | None = "hello") -> Clip:

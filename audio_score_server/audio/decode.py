@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import av.error
 
 from audio_score_server.audio.fallback import decode_behind
-from audio_score_server.audio.frames import ROUNDING_S, admissible, opened
-from audio_score_server.audio.mixing import mixed
+from audio_score_server.audio.frames import ROUNDING_S
 from audio_score_server.audio.resample import resample
 from audio_score_server.audio.samples import finite, too_long, undecodable
+from audio_score_server.audio.tracks import heard
 from audio_score_server.domain import Waveform
 from audio_score_server.errors import AudioError, EmptyAudio, TooShortAudio
 
@@ -58,7 +58,7 @@ def decode(data: bytes, limits: DecodeLimits) -> Waveform:
 def _heard(data: bytes, max_seconds: float) -> Waveform:
     """Mono sound by whichever decoder takes the bytes; raises AudioErrors alone."""
     try:
-        return _decode_with_pyav(data, max_seconds)
+        return heard(data, max_seconds)
     except AudioError:
         raise
     except MemoryError:
@@ -69,13 +69,6 @@ def _heard(data: bytes, max_seconds: float) -> Waveform:
         # PyAV trips over some damage where it means to refuse it. It may be a fault of ours too.
         _LOG.debug("The decoder failed on %d bytes.", len(data), exc_info=True)
         raise undecodable("it is damaged in a way that no decoder expects") from error
-
-
-def _decode_with_pyav(data: bytes, max_seconds: float) -> Waveform:
-    with opened(data) as container:
-        if not container.streams.audio:
-            raise undecodable("it holds no audio track")
-        return mixed(admissible(container, container.streams.audio[0], max_seconds))
 
 
 def _checked(waveform: Waveform, limits: DecodeLimits) -> Waveform:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import struct
 from pathlib import Path
 from unittest import mock
@@ -30,6 +29,8 @@ from tests.support import (
     likeness,
     of_ogg_stream,
     ogg_pages,
+    peak_kib,
+    peak_kib_from_now,
     video_without_sound,
     wav_bytes,
 )
@@ -244,11 +245,11 @@ def test_a_small_file_that_unpacks_to_an_hour_is_refused_before_it_does() -> Non
     blocks = (np.zeros(65_536, np.float32) for _ in range(3_600 * rate // 65_536))
     bomb = encoded_blocks(blocks, "flac", "flac", rate)
     assert len(bomb) < 2_000_000
-    before = _peak_kib_from_now()
+    before = peak_kib_from_now()
     with pytest.raises(TooLongAudio):
         decode(bomb, _LIMITS)
     # Decoded as a whole it takes more than 200,000.
-    assert _peak_kib() - before < 50_000
+    assert peak_kib() - before < 50_000
 
 
 @pytest.fixture
@@ -377,21 +378,9 @@ def test_an_odd_wav_is_read_or_refused(bits: int, channels: int) -> None:
 def test_a_wav_whose_title_claims_gigabytes_does_not_take_them() -> None:
     info = b"LIST" + struct.pack("<I", 2**32 - 16) + b"INFOISFT" + struct.pack("<I", 2**31 - 100)
     sound = wav_bytes(_pcm(chirp()), 16_000)
-    before = _peak_kib_from_now()
+    before = peak_kib_from_now()
     _read_or_refused(sound[:36] + info + sound[36:])
-    assert _peak_kib() - before < 500_000
-
-
-def _peak_kib_from_now() -> int:
-    """Forget the highest mark of this process's memory so far."""
-    Path("/proc/self/clear_refs").write_text("5")
-    return _peak_kib()
-
-
-def _peak_kib() -> int:
-    found = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
-    assert found is not None
-    return int(found[1])
+    assert peak_kib() - before < 500_000
 
 
 def _read_or_refused(data: bytes) -> None:
