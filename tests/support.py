@@ -14,6 +14,7 @@ from typing import Final
 import av
 import numpy as np
 import torch
+from av.stream import Disposition
 
 from audio_score_server.domain import (
     Alignment,
@@ -101,6 +102,28 @@ def _encoded(
             time += planes.shape[1]
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
+    return buffer.getvalue()
+
+
+def encoded_tracks(
+    tracks: Iterable[FloatArray], container: str, codec: str, rate: int, preferred: int = 0
+) -> bytes:
+    """A file of several tracks, ``[samples]`` or ``[channels, samples]``, one of them preferred."""
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format=container) as output:
+        pairs = []
+        for number, track in enumerate(tracks):
+            stream = output.add_stream(codec, rate=rate)
+            assert isinstance(stream, av.AudioStream)
+            stream.disposition = Disposition.default if number == preferred else Disposition(0)
+            planes = np.atleast_2d(track).astype(np.float32)
+            stream.layout = LAYOUTS[len(planes)]
+            pairs.append((stream, planes))
+        for stream, planes in pairs:
+            layout = LAYOUTS[len(planes)]
+            frame = av.AudioFrame.from_ndarray(planes, format="fltp", layout=layout)
+            frame.sample_rate, frame.pts = rate, 0
+            output.mux([*stream.encode(frame), *stream.encode(None)])
     return buffer.getvalue()
 
 
