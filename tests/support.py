@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import subprocess
 from collections.abc import Iterable, Mapping
@@ -13,6 +14,7 @@ from typing import Final
 import av
 import numpy as np
 import torch
+from av.stream import Disposition
 
 from audio_score_server.domain import (
     Alignment,
@@ -26,7 +28,7 @@ from audio_score_server.domain import (
 from audio_score_server.language.phones import BLANK, PHONES, phone_indices
 from audio_score_server.references.library import Clip, scan
 
-LAYOUTS: Final = {1: "mono", 2: "stereo", 6: "5.1"}
+LAYOUTS: Final = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 6: "5.1"}
 
 
 def chirp(seconds: float = 1.0, rate: int = 16_000, lowest: float = 200.0) -> FloatArray:
@@ -35,6 +37,14 @@ def chirp(seconds: float = 1.0, rate: int = 16_000, lowest: float = 200.0) -> Fl
     slope = (3_000.0 - lowest) / seconds
     phase = 2 * np.pi * (lowest * times + slope * times**2 / 2)
     return (0.5 * np.sin(phase)).astype(np.float32)
+
+
+def likeness(samples: FloatArray, expected: FloatArray) -> float:
+    """Cosine at the best shift, whatever the loudness: codecs delay what they write."""
+    size = 2 ** (len(samples) + len(expected)).bit_length()
+    spectrum = np.fft.rfft(samples, size) * np.fft.rfft(expected, size).conj()
+    lengths = np.linalg.norm(samples) * np.linalg.norm(expected)
+    return float(np.fft.irfft(spectrum, size).max() / lengths)
 
 
 def encoded(
@@ -58,7 +68,26 @@ def encoded_blocks(
     channels: int = 1,
     options: Mapping[str, str] | None = None,
 ) -> bytes:
-    """A file of blocks that need not be in memory together."""
+    """A file of blocks that need not be in memory together, the same in every channel."""
+    planes = (np.repeat(block[None, :], channels, axis=0) for block in blocks)
+    return _encoded(planes, container, codec, rate, channels, options)
+
+
+def encoded_planes(planes: FloatArray, container: str, codec: str, rate: int) -> bytes:
+    """A file of channels that differ, ``[channels, samples]``."""
+    starts = range(0, planes.shape[1], 4_096)
+    blocks = (planes[:, start : start + 4_096] for start in starts)
+    return _encoded(blocks, container, codec, rate, len(planes), None)
+
+
+def _encoded(
+    blocks: Iterable[FloatArray],
+    container: str,
+    codec: str,
+    rate: int,
+    channels: int,
+    options: Mapping[str, str] | None,
+) -> bytes:
     buffer = io.BytesIO()
     with av.open(buffer, "w", format=container) as output:
         stream = output.add_stream(codec, rate=rate, options=dict(options or {}))
@@ -66,13 +95,35 @@ def encoded_blocks(
         stream.layout = LAYOUTS[channels]
         time = 0
         for block in blocks:
-            planes = np.repeat(block[None, :], channels, axis=0)
+            planes = np.ascontiguousarray(block, np.float32)
             frame = av.AudioFrame.from_ndarray(planes, format="fltp", layout=LAYOUTS[channels])
             frame.sample_rate = rate
             frame.pts = time
-            time += len(block)
+            time += planes.shape[1]
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
+    return buffer.getvalue()
+
+
+def encoded_tracks(
+    tracks: Iterable[FloatArray], container: str, codec: str, rate: int, preferred: int = 0
+) -> bytes:
+    """A file of several tracks, ``[samples]`` or ``[channels, samples]``, one of them preferred."""
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format=container) as output:
+        pairs = []
+        for number, track in enumerate(tracks):
+            stream = output.add_stream(codec, rate=rate)
+            assert isinstance(stream, av.AudioStream)
+            stream.disposition = Disposition.default if number == preferred else Disposition(0)
+            planes = np.atleast_2d(track).astype(np.float32)
+            stream.layout = LAYOUTS[len(planes)]
+            pairs.append((stream, planes))
+        for stream, planes in pairs:
+            layout = LAYOUTS[len(planes)]
+            frame = av.AudioFrame.from_ndarray(planes, format="fltp", layout=layout)
+            frame.sample_rate, frame.pts = rate, 0
+            output.mux([*stream.encode(frame), *stream.encode(None)])
     return buffer.getvalue()
 
 
@@ -111,6 +162,40 @@ def wav_bytes(
     body = b"WAVEfmt " + struct.pack("<I", len(header)) + header
     body += b"data" + struct.pack("<I", size) + data
     return b"RIFF" + struct.pack("<I", (len(body) + size - len(data)) % 2**32) + body
+
+
+def ogg_pages(data: bytes) -> list[bytes]:
+    """The pages of an Ogg file, in order."""
+    pages = []
+    while data:
+        lengths = data[27 : 27 + data[26]]
+        size = 27 + len(lengths) + sum(lengths)
+        pages.append(data[:size])
+        data = data[size:]
+    return pages
+
+
+def of_ogg_stream(page: bytes, serial: bytes) -> bytes:
+    """The page as one of the stream with that serial number, its checksum right."""
+    page = page[:14] + serial + page[18:22] + bytes(4) + page[26:]
+    checksum = 0
+    for byte in page:
+        checksum ^= byte << 24
+        for _ in range(8):
+            checksum = (checksum << 1 ^ (0x04C11DB7 if checksum >> 31 else 0)) & 0xFFFFFFFF
+    return page[:22] + struct.pack("<I", checksum) + page[26:]
+
+
+def peak_kib_from_now() -> int:
+    """Forget the highest mark of this process's memory so far."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return peak_kib()
+
+
+def peak_kib() -> int:
+    found = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
+    assert found is not None
+    return int(found[1])
 
 
 def make_clip(folder: Path, name: str = "film_1.wav", text: str | None = "hello") -> Clip:

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import logging
 import os
-import re
 import struct
 from pathlib import Path
 from unittest import mock
 
+import av
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -25,6 +26,11 @@ from tests.support import (
     encoded,
     encoded_blocks,
     encoded_by_ffmpeg,
+    likeness,
+    of_ogg_stream,
+    ogg_pages,
+    peak_kib,
+    peak_kib_from_now,
     video_without_sound,
     wav_bytes,
 )
@@ -70,14 +76,6 @@ def _assert_waveform(waveform: Waveform, seconds: float, tolerance: float) -> No
     assert waveform.seconds == pytest.approx(seconds, abs=tolerance)
 
 
-def _likeness(samples: FloatArray, expected: FloatArray) -> float:
-    """Cosine at the best shift, whatever the loudness: codecs delay what they write."""
-    size = 2 ** (len(samples) + len(expected)).bit_length()
-    spectrum = np.fft.rfft(samples, size) * np.fft.rfft(expected, size).conj()
-    lengths = np.linalg.norm(samples) * np.linalg.norm(expected)
-    return float(np.fft.irfft(spectrum, size).max() / lengths)
-
-
 @pytest.mark.parametrize(("container", "codec"), _LOSSLESS)
 def test_lossless_sound_comes_out_as_it_went_in(container: str, codec: str) -> None:
     waveform = decode(encoded(chirp(), container, codec), _LIMITS)
@@ -108,7 +106,7 @@ def test_lossy_sound_comes_out_alike(container: str, codec: str, rate: int, chan
     # One frame of the codec at each end, and the encoder's delay, may be added.
     waveform = decode(encoded(chirp(1.0, rate), container, codec, rate, channels), _LIMITS)
     _assert_waveform(waveform, 1.0, 2_048 / rate)
-    assert _likeness(waveform.samples, chirp()) > 0.85
+    assert likeness(waveform.samples, chirp()) > 0.85
 
 
 @pytest.mark.parametrize("arguments", [("-ac", "1"), ("-ac", "2"), ("-ar", "48000")])
@@ -116,7 +114,7 @@ def test_vorbis_comes_out_alike(arguments: tuple[str, ...]) -> None:
     data = encoded_by_ffmpeg(chirp(), 16_000, "-c:a", "libvorbis", *arguments, "-f", "ogg")
     waveform = decode(data, _LIMITS)
     _assert_waveform(waveform, 1.0, 0.03)
-    assert _likeness(waveform.samples, chirp()) > 0.95
+    assert likeness(waveform.samples, chirp()) > 0.95
 
 
 @pytest.mark.parametrize("channels", [2, 6])
@@ -134,8 +132,8 @@ def test_every_channel_is_heard() -> None:
     low, high = chirp(), chirp(lowest=2_900.0)
     both = np.stack([low, high], axis=1)
     mixed = decode(wav_bytes(_pcm(both), 16_000, channels=2), _LIMITS).samples
-    assert _likeness(mixed, low) > 0.6
-    assert _likeness(mixed, high) > 0.6
+    assert likeness(mixed, low) > 0.6
+    assert likeness(mixed, high) > 0.6
 
 
 def test_the_sound_of_a_film_is_used() -> None:
@@ -170,7 +168,7 @@ def test_a_truncated_file_keeps_what_came_before(container: str, codec: str) -> 
     assert 1.0 < waveform.seconds < 3.0
     whole = decode(data, _LIMITS)
     kept = waveform.samples[:12_000]
-    assert _likeness(kept, whole.samples[: len(kept)]) > 0.99
+    assert likeness(kept, whole.samples[: len(kept)]) > 0.99
 
 
 def test_a_recorder_that_was_killed_leaves_a_usable_wav() -> None:
@@ -247,11 +245,11 @@ def test_a_small_file_that_unpacks_to_an_hour_is_refused_before_it_does() -> Non
     blocks = (np.zeros(65_536, np.float32) for _ in range(3_600 * rate // 65_536))
     bomb = encoded_blocks(blocks, "flac", "flac", rate)
     assert len(bomb) < 2_000_000
-    before = _peak_kib_from_now()
+    before = peak_kib_from_now()
     with pytest.raises(TooLongAudio):
         decode(bomb, _LIMITS)
     # Decoded as a whole it takes more than 200,000.
-    assert _peak_kib() - before < 50_000
+    assert peak_kib() - before < 50_000
 
 
 @pytest.fixture
@@ -380,21 +378,9 @@ def test_an_odd_wav_is_read_or_refused(bits: int, channels: int) -> None:
 def test_a_wav_whose_title_claims_gigabytes_does_not_take_them() -> None:
     info = b"LIST" + struct.pack("<I", 2**32 - 16) + b"INFOISFT" + struct.pack("<I", 2**31 - 100)
     sound = wav_bytes(_pcm(chirp()), 16_000)
-    before = _peak_kib_from_now()
+    before = peak_kib_from_now()
     _read_or_refused(sound[:36] + info + sound[36:])
-    assert _peak_kib() - before < 500_000
-
-
-def _peak_kib_from_now() -> int:
-    """Forget the highest mark of this process's memory so far."""
-    Path("/proc/self/clear_refs").write_text("5")
-    return _peak_kib()
-
-
-def _peak_kib() -> int:
-    found = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
-    assert found is not None
-    return int(found[1])
+    assert peak_kib() - before < 500_000
 
 
 def _read_or_refused(data: bytes) -> None:
@@ -458,3 +444,29 @@ def test_damaged_files_are_read_or_refused(
         data[place : place + removed] = inserted
     with mock.patch.dict(os.environ, PATH=""):
         _read_or_refused(bytes(data[: len(data) - cut] if cut < len(data) else data))
+
+
+def test_a_stream_that_nothing_announced_is_refused(caplog: pytest.LogCaptureFixture) -> None:
+    take = encoded(chirp(1.0, 48_000), "ogg", "libopus", 48_000)
+    first, *rest = ogg_pages(take)
+    # The page which begins a stream has one serial number, all others have another.
+    data = take + first + b"".join(of_ogg_stream(page, b"new!") for page in rest)
+    with caplog.at_level(logging.DEBUG), pytest.raises(UndecodableAudio, match="damaged"):
+        decode(data, _LIMITS)
+    # A fault of ours would look the same to the client.
+    assert any(record.exc_info for record in caplog.records)
+
+
+def test_what_programs_behind_the_first_raise_is_kept_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.DEBUG), pytest.raises(UndecodableAudio):
+        decode(b"RIFF alone", _LIMITS)
+    assert any(record.exc_info for record in caplog.records)
+
+
+@pytest.mark.parametrize("error", [RuntimeError, AssertionError, TypeError, ZeroDivisionError])
+def test_whatever_a_decoder_raises_is_a_refusal(error: type[Exception]) -> None:
+    broken = mock.patch.object(av, "open", side_effect=error("inside the decoder"))
+    with broken, pytest.raises(UndecodableAudio):
+        decode(wav_bytes(_pcm(chirp()), 16_000), _LIMITS)
