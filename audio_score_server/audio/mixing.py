@@ -91,7 +91,7 @@ class _Stretch:
         self._rate, self._signs = rate, signs
         self._pieces: list[FloatArray] = []
         self._related = 1 < channels <= _MOST_RELATED
-        self._sums = np.zeros(channels)
+        # What each two channels have in common; their energies are between.
         self._products = np.zeros((channels, channels) if self._related else (0, 0))
 
     def add(self, sound: FloatArray) -> None:
@@ -101,15 +101,15 @@ class _Stretch:
         else:
             self._pieces.append(self._signs @ sound / np.float32(len(sound)))
         if self._related:
-            exact = sound.astype(np.float64)
-            self._sums += exact.sum(axis=1)
-            self._products += exact @ exact.T
+            # What is constant is no sound, and would hide that the sound cancels.
+            sound = sound - sound.mean(axis=1, keepdims=True)
+            self._products += sound @ sound.T
 
     def better_signs(self) -> Signs | None:
         """Signs that keep what the mean of the channels loses; None where it loses little."""
         if not self._related:
             return None
-        shared = self._shared()
+        shared = self._products
         signs = _agreeing(shared)
         kept = shared.sum() >= _CANCELLED * (signs @ shared @ signs)
         if kept and _alikeness(shared).min() >= _OPPOSED:
@@ -125,7 +125,7 @@ class _Stretch:
     def _gain(self, mono: FloatArray) -> float:
         if not self._related or not len(mono):
             return 1.0
-        shared = self._shared()
+        shared = self._products
         signs = np.ones(len(shared)) if self._signs is None else self._signs.astype(np.float64)
         energy = float(signs @ shared @ signs) / len(shared) ** 2
         loudest = float(shared.diagonal().max())
@@ -134,17 +134,6 @@ class _Stretch:
         # Not beyond full scale: a remote model is sent whole numbers.
         peak = max(float(mono.max()), -float(mono.min()))
         return float(min((loudest / energy) ** 0.5, max(1.0, 1.0 / peak)))
-
-    def _shared(self) -> NDArray[np.float64]:
-        """What each two channels have in common ``[channels, channels]``; energies are between.
-
-        What is constant in a channel is no sound, and would hide that the sound has cancelled.
-        """
-        count = sum(len(piece) for piece in self._pieces)
-        shared = self._products - np.outer(self._sums, self._sums) / max(count, 1)
-        # Differences of large numbers that are equal but for their rounding.
-        shared[np.abs(shared) < 1e-9 * np.abs(self._products).max()] = 0.0
-        return shared
 
 
 def _alikeness(shared: NDArray[np.float64]) -> NDArray[np.float64]:

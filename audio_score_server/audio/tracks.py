@@ -57,13 +57,19 @@ def _first_with_sound(data: bytes, tracks: Sequence[int], max_seconds: float) ->
     """The first track that is not quiet, or a quiet one where all are."""
     chosen: Waveform | None = None
     refusal: Exception | None = None
+    spent_s = 0.0
     for track in tracks:
+        if spent_s > max_seconds:
+            # All tracks together cost no more than two of the longest.
+            break
         try:
             with opened(data) as container:
                 sound = _mono(data, container, track, max_seconds)
         except (av.error.FFmpegError, UndecodableAudio) as error:
             refusal = refusal or error
+            spent_s += max_seconds / 2
             continue
+        spent_s += sound.seconds
         if chosen is None or _energy(sound) > _MUCH_LOUDER * _energy(chosen):
             chosen = sound
         if _energy(chosen) > _QUIET:

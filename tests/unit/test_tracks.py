@@ -86,3 +86,9 @@ def test_no_more_than_six_tracks_are_tried() -> None:
 def test_a_silent_track_may_not_be_too_long() -> None:
     with pytest.raises(TooLongAudio):
         _heard([np.tile(_SILENCE, 6), _VOICE])
+
+
+def test_tracks_are_tried_for_as_long_as_two_of_the_longest() -> None:
+    long = np.tile(_SILENCE, 3)
+    assert _heard([long, _VOICE]).any()
+    assert not _heard([long, long, _VOICE]).any()
