@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from audio_score_server.domain import EncoderFeatures, IntArray, Reference
+from audio_score_server.domain import EncoderFeatures, FloatArray, IntArray, Reference
 from audio_score_server.references.library import Clip, ClipId
 from audio_score_server.scoring.audio import (
     Side,
@@ -65,10 +65,30 @@ class Aligned:
             reserve: who steps in where too many of the cohort are the clip itself.
         """
         self._view = view or Unchanged()
-        self._centre = mean_frame([self._view(impostor.features) for impostor in cohort])
-        self._cohort = [(each.clip, self._side(each.features)) for each in cohort]
-        self._reserve = [(each.clip, self._side(each.features)) for each in reserve]
+        candidates = [*cohort, *reserve]
+        self._centre = self._mean_of(candidates)
+        distinct = self._distinct(candidates)
+        chosen, rest = distinct[: len(cohort)], distinct[len(cohort) :]
+        self._centre = self._mean_of(chosen)
+        self._cohort, self._reserve = self._sides(chosen), self._sides(rest)
         self._levels: dict[ClipId, float] = {}
+
+    def _mean_of(self, impostors: Sequence[Impostor]) -> FloatArray:
+        return mean_frame([self._view(each.features) for each in impostors])
+
+    def _sides(self, impostors: Sequence[Impostor]) -> list[tuple[Clip, Side]]:
+        return [(each.clip, self._side(each.features)) for each in impostors]
+
+    def _distinct(self, candidates: Sequence[Impostor]) -> list[Impostor]:
+        """Those that say something else than all before them: a cohort of copies tells nothing."""
+        kept: list[Impostor] = []
+        sides: list[Side] = []
+        for each in candidates:
+            side = self._side(each.features)
+            if all(similarity(side, other) < SAME_LINE for other in sides):
+                kept.append(each)
+                sides.append(side)
+        return kept
 
     def score(self, clip: Clip, reference: Reference, recording: EncoderFeatures) -> float:
         """See ``AudioMeasure.score``; a clip's level is found when it is first asked for."""

@@ -7,9 +7,11 @@ times, and in whatever encoding an editor saves.
 from __future__ import annotations
 
 import codecs
+import html
 import logging
 import re
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -27,8 +29,9 @@ _TIMES: Final = re.compile(r"\s*(\d+:)?\d{1,2}:\d{2}[.,]\d{1,3}\s*-->.*")
 _UNSPOKEN_BLOCK: Final = re.compile(r"(WEBVTT|NOTE|STYLE|REGION)\b")
 _TAG: Final = re.compile(r"</?[A-Za-z][^<>]*>|<\d[\d:.]*>|\{\\[^{}]*\}")
 _ASIDE: Final = re.compile(r"\[[^\[\]]*\]|\([^()]*\)|[♪♫♬♩]+")
-_DASH: Final = re.compile(r"\s*[-\u2013\u2014]\s+")
-_NAME: Final = re.compile(r"\s*(?P<name>[^\W\d_][\w .'\u2019-]{0,40}?)\s*:\s+(?=\S)")
+_DASH: Final = re.compile(r"^\s*(?:>>+\s*|[-\u2013\u2014](?:\s+|(?=[A-Z]{2})))")
+"""How captions mark that somebody else speaks."""
+_NAME: Final = re.compile(r"\s*(?P<name>[^\W\d_][\w .'\u2019-]{0,40}?)\s*:(?:\s+|$)")
 _LONGEST_NAME: Final = 3
 """Words; of those in capitals there may be more."""
 _NO_NAMES: Final = frozenset(
@@ -66,9 +69,10 @@ def read_sidecar(clip: Path) -> str | None:
             continue
         except OSError as error:
             _LOG.error(
-                "The text %s cannot be read (%s): the clip is used without it.",
+                "The text %s cannot be read (%s): the clip is used without it. Make it a file that "
+                "the server may read.",
                 path,
-                error.strerror,
+                error.strerror or error,
             )
             return None
         if not sure:
@@ -76,7 +80,8 @@ def read_sidecar(clip: Path) -> str | None:
         spoken = spoken_of(written)
         if spoken.left_out:
             _LOG.info("%s: left out, as not spoken: %s.", path.name, _listed(spoken.left_out))
-        return spoken.text or None
+        if spoken.text:
+            return spoken.text
     return None
 
 
@@ -109,42 +114,40 @@ def spoken_of(written: str) -> Spoken:
 def _said_lines(written: str) -> list[str]:
     """Lines of text, without what subtitles have around them."""
     lines = written.splitlines()
+    captions = any(map(_TIMES.fullmatch, lines)) or written.lstrip().startswith("WEBVTT")
     said = []
-    timed = any(map(_TIMES.fullmatch, lines))
     block = ""
-    for number, line in enumerate(lines):
-        if not line.strip():
-            block = ""
+    for line, following in pairwise([*lines, ""]):
+        begins, block = not block, line.strip() and (block or line.strip())
+        if not block or (captions and _UNSPOKEN_BLOCK.match(block)) or _TIMES.fullmatch(line):
             continue
-        block = block or line.strip()
-        following = lines[number + 1] if number + 1 < len(lines) else ""
-        # A line before the times is their number or name.
-        of_times = _TIMES.fullmatch(line) or _TIMES.fullmatch(following)
-        if timed and (of_times or _UNSPOKEN_BLOCK.match(block)):
+        # What stands right before the times is a caption's number, or its name.
+        if _TIMES.fullmatch(following) and (begins or line.strip().isdigit()):
             continue
         said.append(line)
     return said
 
 
 def _without_marks(line: str, spoken: Spoken) -> str:
-    line = _TAG.sub("", line)
-    dash = _DASH.match(line)
-    line = line[dash.end() :] if dash else line
+    line = html.unescape(_TAG.sub("", line))
+    spoken.left_out += _ASIDE.findall(line)
+    line = _DASH.sub("", _ASIDE.sub(" ", line), count=1)
     name = _NAME.match(line)
     if name and _is_speaker(name["name"], line[name.end() :]):
         spoken.left_out.append(f"{name['name']}:")
         line = line[name.end() :]
-    spoken.left_out += _ASIDE.findall(line)
-    return _ASIDE.sub(" ", line)
+    return line
 
 
 def _is_speaker(name: str, said: str) -> bool:
     """Whether what stands before a colon is who says the rest, and no part of the sentence."""
+    words = name.split()
+    if words[0].lower() in _NO_NAMES:
+        return False
     if name.isupper():
         return len(name) > 1
-    words = name.split()
     capitals = len(words) <= _LONGEST_NAME and all(word[0].isupper() for word in words)
-    return capitals and words[0].lower() not in _NO_NAMES and not (said[0].islower())
+    return capitals and not said[:1].islower()
 
 
 def _listed(left_out: list[str]) -> str:

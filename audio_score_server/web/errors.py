@@ -83,7 +83,7 @@ _SCORE_ERRORS: Final = (
     ),
     (
         422,
-        "A form field is missing or there twice, or a header is wrong.",
+        "A form field is missing, there twice or in the address, or a header is wrong.",
         "field 'cid': Field required. Send uid, cid and audio (a file), and model if you like, as "
         "multipart/form-data.",
     ),
@@ -149,7 +149,8 @@ def install_error_answers(app: FastAPI) -> None:
 async def _answer_ours(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, AudioScoreError)
     status = status_of(error)
-    if status == 500:
+    # Of a broken clip the log has told when it was found to be.
+    if status == 500 and not isinstance(error, ReferenceMissing):
         _LOG.error("%s %s failed: %s", request.method, request.url.path, error, exc_info=error)
     return answer_of(error)
 

@@ -50,7 +50,22 @@ intro
         (_SRT, _LINE, []),
         (_SRT.replace("\n", "\r\n"), _LINE, []),
         (_VTT, _LINE, []),
+        ("(laughs) PEPPA: " + _LINE, _LINE, ["(laughs)", "PEPPA:"]),
+        ("PEPPA (laughing): " + _LINE, _LINE, ["(laughing)", "PEPPA:"]),
+        (">> PEPPA: " + _LINE, _LINE, ["PEPPA:"]),
+        ("-PEPPA: " + _LINE, _LINE, ["PEPPA:"]),
+        ("PEPPA:\n" + _LINE, _LINE, ["PEPPA:"]),
+        ("bread &amp; tea", "bread & tea", []),
+        ("WEBVTT\n\nNOTE nothing yet\n", "", []),
+        # Malformed: no number and no blank line before the second caption.
+        (
+            "1\n00:00:01,000 --> 00:00:02,000\nThe little boat\n"
+            "00:00:02,000 --> 00:00:03,000\ndrifts slowly.",
+            _LINE,
+            [],
+        ),
         # Not names.
+        ("WARNING: Do not enter.", "WARNING: Do not enter.", []),
         ("Remember: Never give up.", "Remember: Never give up.", []),
         (
             "I want three things: Bread, milk and tea.",
@@ -119,6 +134,8 @@ def test_the_first_kind_of_file_is_taken(tmp_path: Path) -> None:
     clip.with_suffix(".vtt").write_text(_VTT)
     assert read_sidecar(clip) == _LINE
     clip.with_suffix(".srt").write_text(_SRT.replace("slowly", "fast"))
+    assert read_sidecar(clip) == "The little boat drifts fast."
+    clip.with_suffix(".txt").write_text("\n")
     assert read_sidecar(clip) == "The little boat drifts fast."
     clip.with_suffix(".txt").write_text("Other.")
     assert read_sidecar(clip) == "Other."
