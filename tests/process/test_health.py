@@ -63,7 +63,7 @@ def test_the_api_description_has_examples_and_every_error(demo: ServerProcess) -
     document = httpx.get(f"{demo.url}/openapi.json").json()
     operation = document["paths"]["/score"]["post"]
     assert set(operation["responses"]) == {
-        *("200", "400", "401", "404", "413", "422", "429", "500", "502", "503", "504")
+        *("200", "400", "401", "404", "413", "422", "429", "500", "502", "503", "504", "507")
     }
     properties = document["components"]["schemas"]["ScoreAnswer"]["properties"]
     assert all("examples" in field for name, field in properties.items() if name != "detail")
