@@ -125,7 +125,8 @@ def test_a_poisoned_recording_fails_alone(server: GatedServer, under_way: Client
         assert server.given() == [3.0]
         server.order("it is poisoned")
         assert server.run() == [2.0]
-        assert _told(poisoned.answer()) == (500, "RuntimeError: it is poisoned")
+        told = "The model failed on this recording; the server's log says more."
+        assert _told(poisoned.answer()) == (500, told)
         assert under_way.answer().status == sound.answer().status == 200
 
 
