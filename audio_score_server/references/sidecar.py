@@ -10,6 +10,7 @@ import codecs
 import html
 import logging
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -21,7 +22,9 @@ _LOG = logging.getLogger(__name__)
 SUFFIXES: Final = (".txt", ".srt", ".vtt")
 """Endings of such files; where there are several, the earlier one is taken."""
 _MARKS: Final = (
-    (codecs.BOM_UTF8, "utf-8"),
+    # Before those of two bytes, with one of which it begins.
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
@@ -80,8 +83,7 @@ def read_sidecar(clip: Path) -> str | None:
 
     What was left out, or had to be guessed, is logged.
     """
-    for suffix in SUFFIXES:
-        path = clip.with_suffix(suffix)
+    for path in _candidates(clip):
         try:
             written, sure = decoded(read_regular(path))
         except FileNotFoundError:
@@ -94,6 +96,12 @@ def read_sidecar(clip: Path) -> str | None:
                 error.strerror or error,
             )
             return None
+        except UnicodeError:
+            _LOG.error(
+                "The text %s is damaged or no text: the clip is used without it. Save it as UTF-8.",
+                path,
+            )
+            return None
         if not sure:
             _LOG.warning("%s is not in UTF-8: taken for Windows-1252. Save it as UTF-8.", path)
         spoken = spoken_of(written)
@@ -104,15 +112,26 @@ def read_sidecar(clip: Path) -> str | None:
     return None
 
 
+def _candidates(clip: Path) -> Iterator[Path]:
+    """Where a clip's text may be, the preferred place first."""
+    for suffix in SUFFIXES:
+        yield clip.with_suffix(suffix)
+        yield clip.with_suffix(suffix.upper())
+
+
 def decoded(content: bytes) -> tuple[str, bool]:
-    """The text in a file, and whether its encoding is sure."""
+    """The text in a file, and whether its encoding is sure.
+
+    Raises:
+        UnicodeError: it is no text, or damaged.
+    """
     for mark, encoding in _MARKS:
         if content.startswith(mark):
-            return content[len(mark) :].decode(encoding, "replace"), True
+            return _text(content[len(mark) :], encoding), True
     if b"\0" in content:
         # Letters of two bytes, one of them nought, and no mark.
-        encoding = "utf-16-be" if content[:1] == b"\0" else "utf-16-le"
-        return content.decode(encoding, "replace"), True
+        return _text(content, "utf-16-be" if content[:1] == b"\0" else "utf-16-le"), True
+    content = content.removeprefix(codecs.BOM_UTF8)
     for encoding in ("utf-8", "cp1252"):
         try:
             return content.decode(encoding), encoding == "utf-8"
@@ -120,6 +139,18 @@ def decoded(content: bytes) -> tuple[str, bool]:
             continue
     # Every byte means something in Latin-1.
     return content.decode("latin-1"), False
+
+
+def _text(content: bytes, encoding: str) -> str:
+    """Letters of several bytes; other files hold noughts, and what is no letter at all.
+
+    Raises:
+        UnicodeError: it is no text in that encoding.
+    """
+    text = content.decode(encoding)
+    if "\0" in text:
+        raise UnicodeError("It holds noughts.")
+    return text
 
 
 def spoken_of(written: str) -> Spoken:

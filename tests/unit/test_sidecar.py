@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -142,9 +143,10 @@ def test_old_encodings_are_guessed(encoding: str) -> None:
 
 
 @given(st.binary(max_size=100))
-def test_any_bytes_are_read(content: bytes) -> None:
-    text, _ = decoded(content)
-    assert isinstance(text, str)
+def test_any_bytes_are_read_or_refused(content: bytes) -> None:
+    with suppress(UnicodeError):
+        text, _ = decoded(content)
+        assert isinstance(text, str)
 
 
 def test_the_file_and_the_remedy_are_named(
@@ -170,3 +172,40 @@ def test_the_first_kind_of_file_is_taken(tmp_path: Path) -> None:
     assert read_sidecar(clip) == "The little boat drifts fast."
     clip.with_suffix(".txt").write_text("Other.")
     assert read_sidecar(clip) == "Other."
+
+
+@pytest.mark.parametrize("encoding", ["utf-32", "utf-32-be"])
+def test_four_bytes_a_letter_are_read_where_marked(encoding: str) -> None:
+    mark = "" if encoding == "utf-32" else "\ufeff"
+    assert decoded((mark + "Café").encode(encoding)) == ("Café", True)
+
+
+def test_a_mark_of_utf_8_before_another_encoding_is_only_a_mark() -> None:
+    assert decoded(b"\xef\xbb\xbf" + "Café".encode("cp1252")) == ("Café", False)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xff\xfeH\0i",
+        b"\xff\xfe\x00\xd8",
+        b"\0\0\0\x1cftypqt  \0\0\0\0qt  ",
+        b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0",
+        b"Hello\0there",
+    ],
+)
+def test_what_is_no_text_is_told_and_the_clip_goes_without(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes
+) -> None:
+    clip = tmp_path / "film_1.mov"
+    clip.with_suffix(".txt").write_bytes(content)
+    assert read_sidecar(clip) is None
+    assert "film_1.txt is damaged or no text" in caplog.text
+    assert "Save it as UTF-8" in caplog.text
+
+
+@pytest.mark.parametrize("suffix", [".TXT", ".SRT", ".VTT"])
+def test_endings_may_be_in_capitals(tmp_path: Path, suffix: str) -> None:
+    clip = tmp_path / "film_1.MOV"
+    clip.with_suffix(suffix).write_text(_LINE)
+    assert read_sidecar(clip) == _LINE
