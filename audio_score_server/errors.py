@@ -22,6 +22,7 @@
         └── AudioError           the recording cannot be used
             ├── EmptyAudio
             ├── UndecodableAudio
+            ├── SilentAudio
             ├── TooShortAudio
             ├── TooLongAudio
             └── TooLargeAudio
@@ -148,6 +149,10 @@ class EmptyAudio(AudioError):
 
 class UndecodableAudio(AudioError):
     """Bytes that no decoder takes for a recording."""
+
+
+class SilentAudio(AudioError):
+    """A clip in which nothing can be heard; a silent recording is scored."""
 
 
 class TooShortAudio(AudioError):

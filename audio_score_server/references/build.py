@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,7 +14,10 @@ from typing import Final, Literal
 from audio_score_server.domain import Reference
 from audio_score_server.errors import (
     BatchError,
+    DeviceMemoryError,
     EmptyAudio,
+    ReferenceMissing,
+    SilentAudio,
     TooLongAudio,
     TooShortAudio,
     UndecodableAudio,
@@ -30,11 +34,20 @@ _RETRY_S: Final = 0.05
 Encode = Callable[[Clip], Awaitable[Reference]]
 
 
-_COMPLAINTS: Final[dict[type[Exception], str]] = {
-    EmptyAudio: "the file is empty",
-    UndecodableAudio: "no decoder finds sound in it",
-    TooShortAudio: "it holds less sound than min_audio_seconds",
-    TooLongAudio: "it holds more sound than max_audio_seconds",
+_SILENT_DB: Final = -70.0
+"""Below full scale: what is fainter throughout has no frame that tells what is said."""
+_REPLACE: Final = "Put a whole recording in its place, or take it out of the folder."
+_CUT: Final = "Cut it to the line"
+_COMPLAINTS: Final[dict[type[Exception], tuple[str, str]]] = {
+    EmptyAudio: ("the file is empty", _REPLACE),
+    UndecodableAudio: ("no decoder finds sound in it", _REPLACE),
+    SilentAudio: ("there is nothing but silence in it", _REPLACE),
+    TooShortAudio: ("it holds less sound than min_audio_seconds", _REPLACE),
+    TooLongAudio: ("it holds more sound than max_audio_seconds", f"{_CUT}, or raise that."),
+    DeviceMemoryError: (
+        "the model's device has too little memory for it",
+        f"{_CUT}, or free some memory and restart the server.",
+    ),
 }
 
 
@@ -45,7 +58,7 @@ def complaint(error: Exception) -> tuple[str, str]:
     """
     known = _COMPLAINTS.get(type(error))
     if known is not None:
-        return known, "Put a whole recording in its place, or take it out of the folder."
+        return known
     reason = str(error) or type(error).__name__
     return reason.rstrip("."), "Mend it, or take it out of the folder."
 
@@ -123,12 +136,24 @@ class ReferenceBuilder:
 
     async def _build(self, clip: Clip) -> None:
         try:
-            reference = await self._encode(clip)
+            reference = await self._encode_heard(clip)
         except Exception as error:
             # Whatever is wrong with one clip, the others must be served.
             self._leave_out(clip, error)
             return
         await self._keep(clip, reference)
+
+    async def _encode_heard(self, clip: Clip) -> Reference:
+        """The reference of a clip in which there is something to hear.
+
+        Raises:
+            SilentAudio: there is nothing; every recording would score 0.
+            Exception: whatever keeps the clip from being encoded.
+        """
+        reference = await self._encode(clip)
+        if reference.contours.level_db.max(initial=-math.inf) < _SILENT_DB:
+            raise SilentAudio("The clip is silent.")
+        return reference
 
     def _leave_out(self, clip: Clip, error: Exception) -> None:
         if not isinstance(error, BatchError):
@@ -166,11 +191,19 @@ class ReferenceBuilder:
         """Encode a clip whose entry was valid at start but no longer is.
 
         Raises:
-            Exception: whatever keeps the clip from being encoded again.
+            ReferenceMissing: the model failed on the clip; its own errors speak of recordings.
+            Exception: whatever else keeps the clip from being encoded again.
         """
         _LOG.warning("%s: rebuilding the entry of clip %s: %s.", self._model, clip.id, reason)
         async with self._claimed(clip) as mine:
-            reference = as_kept(await self._encode(clip))
+            try:
+                reference = as_kept(await self._encode_heard(clip))
+            except (BatchError, DeviceMemoryError) as error:
+                self.report(clip, error)
+                raise ReferenceMissing(
+                    f"No recording can be compared with clip {clip.id}: the model failed on it. "
+                    "The server's log says why."
+                ) from error
             if mine:
                 await self._keep(clip, reference)
         self._store.remember(clip, reference)

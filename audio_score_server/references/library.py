@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -35,8 +36,8 @@ class Clip:
     Attributes:
         id: video and clip id, from the file's name.
         path: the file.
-        size: bytes.
-        modified_ns: time of the last change.
+        size: bytes; 0 where the file cannot be found out about.
+        modified_ns: time of the last change, in nanoseconds; 0 likewise.
         text: what is said, from the file beside the clip (``sidecar``); None without one.
     """
 
@@ -102,7 +103,7 @@ def scan(folder: Path) -> Library:
     found: dict[ClipId, os.DirEntry[str]] = {}
     for entry in entries:
         stem, suffix = os.path.splitext(entry.name)
-        if suffix.lower() not in SUFFIXES or entry.name.startswith(".") or not _is_file(entry):
+        if suffix.lower() not in SUFFIXES or entry.name.startswith(".") or not _is_clip(entry):
             continue
         clip_id = _clip_id(stem)
         if clip_id is None:
@@ -123,18 +124,20 @@ def scan(folder: Path) -> Library:
             folder,
             _listed(folders),
         )
-    return Library(
-        [clip for clip_id, entry in found.items() if (clip := _clip(clip_id, entry)) is not None]
-    )
+    return Library([_clip(clip_id, entry) for clip_id, entry in found.items()])
 
 
-def _is_file(entry: os.DirEntry[str]) -> bool:
+def _is_clip(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a file, or should be one; folders are told elsewhere."""
     try:
-        return entry.is_file()
-    except OSError as error:
-        # Links that lead round in a circle, say.
-        _LOG.warning("Skipped %s: %s.", entry.name, error.strerror)
-        return False
+        mode = entry.stat().st_mode
+    except OSError:
+        # A link to nowhere, say. It is broken: whoever asks for it must not hear it is unknown.
+        return True
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        # Opening a pipe would wait for somebody to write into it.
+        _LOG.warning("Skipped %s: it is neither a file nor a folder.", entry.name)
+    return stat.S_ISREG(mode)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -161,11 +164,11 @@ def _clip_id(stem: str) -> ClipId | None:
     return ClipId(uid, cid)
 
 
-def _clip(clip_id: ClipId, entry: os.DirEntry[str]) -> Clip | None:
+def _clip(clip_id: ClipId, entry: os.DirEntry[str]) -> Clip:
     path = Path(entry.path)
     try:
         status = entry.stat()
-    except OSError as error:
-        _LOG.warning("Skipped %s: %s.", entry.name, error)
-        return None
+    except OSError:
+        # Why, is told when the clip is read.
+        return Clip(clip_id, path, 0, 0, None)
     return Clip(clip_id, path, status.st_size, status.st_mtime_ns, read_sidecar(path))

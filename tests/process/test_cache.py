@@ -10,9 +10,11 @@ import time
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 
 from tests.process.server import ROOT, ServerProcess, post, running
+from tests.support import encoded
 
 UID, CID = "RiverTales-s01e01", "part01"
 TAKE = ROOT / "audio_clip" / f"{UID}_{CID}_right.mp3"
@@ -171,7 +173,11 @@ def test_entries_of_vanished_clips_are_flushed_unless_told_otherwise(
 
 @pytest.mark.parametrize(
     ("content", "complaint"),
-    [(b"no film", "no decoder finds sound in it"), (b"", "the file is empty")],
+    [
+        (b"no film", "no decoder finds sound in it"),
+        (b"", "the file is empty"),
+        (encoded(np.zeros(16_000, np.float32)), "there is nothing but silence in it"),
+    ],
 )
 def test_a_clip_that_cannot_be_read_is_skipped_and_told(
     clip_folder: Path, tmp_path: Path, content: bytes, complaint: str

@@ -45,12 +45,19 @@ def test_a_pipe_in_the_place_of_a_file_does_not_block_the_start(tmp_path: Path, 
         assert server.stop() == 0
 
 
-def test_a_link_that_leads_in_a_circle_is_skipped(tmp_path: Path) -> None:
-    (tmp_path / "loop_a.mov").symlink_to("loop_a.mov")
+@pytest.mark.parametrize("target", ["loop_a.mov", "nowhere"])
+def test_a_clip_that_is_a_link_to_nowhere_is_broken_not_unknown(
+    tmp_path: Path, target: str
+) -> None:
+    (tmp_path / "loop_a.mov").symlink_to(target)
     (tmp_path / "film_1.mp3").write_bytes(TAKE.read_bytes())
     variables = {"AUDIO_SCORE_VIDEO_CLIP_DIR": str(tmp_path)}
     variables["AUDIO_SCORE_CACHE_DIR"] = str(tmp_path / "cache")
     with running("--model-keys", "phones", **variables) as server:
         server.wait_until_ready()
-        assert "Skipped loop_a.mov" in server.log
+        answer = post(server.url, TAKE, "loop", "a")
+        assert answer.status_code == 500
+        assert "loop_a is broken on the server" in answer.json()["detail"]
+        assert str(tmp_path) not in answer.text
+        assert "skipped clip loop_a.mov" in server.log
         assert len(httpx.get(f"{server.url}/clips").json()) == 1

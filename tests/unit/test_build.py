@@ -5,14 +5,25 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from audio_score_server.domain import Reference
-from audio_score_server.errors import BatchError, UndecodableAudio
-from audio_score_server.references.build import ReferenceBuilder
+from audio_score_server.errors import (
+    BatchError,
+    DeviceMemoryError,
+    EmptyAudio,
+    ReferenceMissing,
+    SilentAudio,
+    TooLongAudio,
+    TooShortAudio,
+    UndecodableAudio,
+)
+from audio_score_server.references.build import ReferenceBuilder, complaint
 from audio_score_server.references.entry import FEATURES, EntryInvalid
 from audio_score_server.references.library import Clip, ClipId
 from audio_score_server.references.store import ReferenceStore
@@ -192,6 +203,65 @@ def test_a_clip_that_vanishes_after_the_scan_is_left_out(tmp_path: Path, clips: 
         assert list(builder.failures) == [touched.id]
 
     _run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (EmptyAudio("Record again."), "the file is empty. Put a whole recording in its place"),
+        (UndecodableAudio("Record again."), "no decoder finds sound in it. Put a whole"),
+        (TooShortAudio("Record again."), "less sound than min_audio_seconds. Put a whole"),
+        (TooLongAudio("Record again."), "max_audio_seconds. Cut it to the line, or raise that"),
+        (DeviceMemoryError("Send a shorter one."), "too little memory for it. Cut it to the line"),
+    ],
+)
+def test_the_operator_is_told_what_is_wrong_with_a_clip_not_with_a_recording(
+    error: Exception, told: str
+) -> None:
+    text = ". ".join(complaint(error))
+    assert told in text
+    assert "ecord again" not in text
+    assert "Send" not in text
+
+
+def test_a_clip_of_silence_is_told_and_left_out(
+    tmp_path: Path, clips: list[Clip], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def encode(clip: Clip) -> Reference:
+        reference = _reference(clip)
+        level_db = np.full_like(reference.contours.level_db, -90.0 if clip == clips[2] else -30.0)
+        return replace(reference, contours=replace(reference.contours, level_db=level_db))
+
+    async def scenario() -> None:
+        builder = ReferenceBuilder("model", _store(tmp_path), encode)
+        await builder.build_missing(clips, 2)
+        assert list(builder.failures) == [clips[2].id]
+        with pytest.raises(SilentAudio):
+            await builder.rebuild(clips[2], EntryInvalid("missing"))
+
+    _run(scenario)
+    assert "skipped clip film_2.wav: there is nothing but silence in it" in caplog.text
+    with pytest.raises(EntryInvalid, match="missing"):
+        _store(tmp_path).check(clips[2])
+
+
+@pytest.mark.parametrize(
+    "error",
+    [BatchError("RuntimeError: /srv/model: no"), DeviceMemoryError("Send a shorter recording.")],
+)
+def test_a_rebuild_on_which_the_model_fails_blames_no_recording(
+    tmp_path: Path, clips: list[Clip], error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    encoder = _Encoder({"1": error})
+
+    async def scenario() -> None:
+        builder = ReferenceBuilder("model", _store(tmp_path), encoder.encode)
+        with pytest.raises(ReferenceMissing, match="clip film_1: ") as refusal:
+            await builder.rebuild(clips[1], EntryInvalid("missing"))
+        assert str(error) not in str(refusal.value)
+
+    _run(scenario)
+    assert "skipped clip film_1.wav" in caplog.text
 
 
 async def _read_and_encode(clip: Clip) -> Reference:

@@ -67,7 +67,6 @@ def test_ids_that_would_hide_or_climb_are_left(tmp_path: Path, name: str) -> Non
 def test_other_files_are_left_quietly(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     _files(tmp_path, "readme.md", "a_b.txt", "a_b", "a_b.mov.part", ".hidden_1.mov", ".DS_Store")
     (tmp_path / ".folder_1.mov").mkdir()
-    (tmp_path / "broken_1.mov").symlink_to(tmp_path / "nowhere")
     with caplog.at_level(logging.DEBUG):
         assert _ids(tmp_path) == []
     assert not caplog.records
@@ -77,6 +76,23 @@ def test_links_to_clips_are_clips(tmp_path: Path) -> None:
     _files(tmp_path, "elsewhere.bin")
     (tmp_path / "film_1.mov").symlink_to(tmp_path / "elsewhere.bin")
     assert _ids(tmp_path) == [("film", "1")]
+
+
+@pytest.mark.parametrize("target", ["nowhere", "film_1.mov"])
+def test_a_link_that_leads_nowhere_is_a_clip_that_cannot_be_read(
+    tmp_path: Path, target: str
+) -> None:
+    (tmp_path / "film_1.mov").symlink_to(target)
+    clip = scan(tmp_path).find("film", "1")
+    assert (clip.path, clip.size) == (tmp_path / "film_1.mov", 0)
+    with pytest.raises(OSError, match=r"film_1\.mov"):
+        clip.path.read_bytes()
+
+
+def test_what_is_no_file_is_told_and_left(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    os.mkfifo(tmp_path / "film_1.mov")
+    assert _ids(tmp_path) == []
+    assert "Skipped film_1.mov: it is neither a file nor a folder." in caplog.text
 
 
 @given(st.permutations(SUFFIXES), st.integers(2, len(SUFFIXES)))

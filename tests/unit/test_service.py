@@ -359,7 +359,8 @@ def test_an_odd_clip_costs_no_model_its_canary(
         await service.close()
 
     asyncio.run(scenario())
-    assert "Model choosy: film_2.flac is no canary: RuntimeError: poisoned" in caplog.text
+    assert "choosy: skipped clip film_2.flac: RuntimeError: poisoned" in caplog.text
+    assert "Model choosy: film_2.flac is no canary" in caplog.text
     assert "left out" not in caplog.text
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,19 @@ intro
         ("-PEPPA: " + _LINE, _LINE, ["PEPPA:"]),
         ("PEPPA:\n" + _LINE, _LINE, ["PEPPA:"]),
         ("bread &amp; tea", "bread & tea", []),
+        ("PEPPA & GEORGE: " + _LINE, _LINE, ["PEPPA & GEORGE:"]),
+        ("Peppa & George: " + _LINE, _LINE, ["Peppa & George:"]),
+        ("PEPPA/GEORGE: " + _LINE, _LINE, ["PEPPA/GEORGE:"]),
+        ("Man #1: " + _LINE, _LINE, ["Man #1:"]),
+        ("PEPPA:" + _LINE, _LINE, ["PEPPA:"]),
+        ("# The little boat drifts slowly. #", _LINE, ["#", "#"]),
+        ("(laughs\nloudly) " + _LINE, _LINE, ["(laughs loudly)"]),
+        ("[sings (softly)] " + _LINE, _LINE, ["[sings (softly)]"]),
+        ("\uff08笑\uff09小さな船【波の音】", "小さな船", ["\uff08笑\uff09", "【波の音】"]),
+        ("PEPPA\uff1a" + _LINE, _LINE, ["PEPPA:"]),
+        ("The little boat\\Ndrifts slowly.", _LINE, []),
+        # Times without thousandths.
+        ("1\n00:00:01 --> 00:00:02\n" + _LINE, _LINE, []),
         ("WEBVTT\n\nNOTE nothing yet\n", "", []),
         # Malformed: no number and no blank line before the second caption.
         (
@@ -74,6 +88,16 @@ intro
         ),
         ("Meet me at 12:30, not at 1:00.", "Meet me at 12:30, not at 1:00.", []),
         ("Note: 12:30 is late.", "Note: 12:30 is late.", []),
+        ("Time: 12:30.", "Time: 12:30.", []),
+        ("Hello: World.", "Hello: World.", []),
+        ("A:B", "A:B", []),
+        ("RATIO 3:4", "RATIO 3:4", []),
+        ("他说\uff1a走吧", "他说\uff1a走吧", []),
+        ("We are #1 here.", "We are #1 here.", []),
+        ("#1 is the little boat.", "#1 is the little boat.", []),
+        ("A smile :) and a frown :(", "A smile :) and a frown :(", []),
+        ("The list (a) one\n\nand b) two.", "The list one and b) two.", ["(a)"]),
+        ("An open [bracket\n\nand its end]", "An open [bracket and its end]", []),
         ("2 < 3 and 3 > 2", "2 < 3 and 3 > 2", []),
         ("well-known - and loved", "well-known - and loved", []),
         ("1", "1", []),
@@ -89,9 +113,17 @@ def test_what_is_spoken_is_taken_and_the_rest_told(
     assert spoken.left_out == left_out
 
 
-@given(st.lists(st.from_regex(r"[a-z]+[,.!?]?", fullmatch=True), max_size=12))
-def test_plain_prose_stays_as_it_is(words: list[str]) -> None:
-    assert spoken_of("\n".join(words)).text == " ".join(words)
+_WORDS = st.from_regex(
+    r"[A-Z]?[a-z]+(['\u2019-][a-z]+)?[,.!?;…]?|[0-9]{1,2}:[0-9]{2}", fullmatch=True
+)
+
+
+@given(st.lists(st.tuples(_WORDS, st.sampled_from([" ", "\n", "  ", "\r\n", "\t"])), max_size=12))
+def test_plain_prose_stays_as_it_is(words: list[tuple[str, str]]) -> None:
+    written = "".join(word + space for word, space in words)
+    spoken = spoken_of(written)
+    assert spoken.text == " ".join(word for word, _ in words)
+    assert spoken.left_out == []
 
 
 @given(st.text(max_size=200))
@@ -111,9 +143,10 @@ def test_old_encodings_are_guessed(encoding: str) -> None:
 
 
 @given(st.binary(max_size=100))
-def test_any_bytes_are_read(content: bytes) -> None:
-    text, _ = decoded(content)
-    assert isinstance(text, str)
+def test_any_bytes_are_read_or_refused(content: bytes) -> None:
+    with suppress(UnicodeError):
+        text, _ = decoded(content)
+        assert isinstance(text, str)
 
 
 def test_the_file_and_the_remedy_are_named(
@@ -139,3 +172,40 @@ def test_the_first_kind_of_file_is_taken(tmp_path: Path) -> None:
     assert read_sidecar(clip) == "The little boat drifts fast."
     clip.with_suffix(".txt").write_text("Other.")
     assert read_sidecar(clip) == "Other."
+
+
+@pytest.mark.parametrize("encoding", ["utf-32", "utf-32-be"])
+def test_four_bytes_a_letter_are_read_where_marked(encoding: str) -> None:
+    mark = "" if encoding == "utf-32" else "\ufeff"
+    assert decoded((mark + "Café").encode(encoding)) == ("Café", True)
+
+
+def test_a_mark_of_utf_8_before_another_encoding_is_only_a_mark() -> None:
+    assert decoded(b"\xef\xbb\xbf" + "Café".encode("cp1252")) == ("Café", False)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xff\xfeH\0i",
+        b"\xff\xfe\x00\xd8",
+        b"\0\0\0\x1cftypqt  \0\0\0\0qt  ",
+        b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0",
+        b"Hello\0there",
+    ],
+)
+def test_what_is_no_text_is_told_and_the_clip_goes_without(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes
+) -> None:
+    clip = tmp_path / "film_1.mov"
+    clip.with_suffix(".txt").write_bytes(content)
+    assert read_sidecar(clip) is None
+    assert "film_1.txt is damaged or no text" in caplog.text
+    assert "Save it as UTF-8" in caplog.text
+
+
+@pytest.mark.parametrize("suffix", [".TXT", ".SRT", ".VTT"])
+def test_endings_may_be_in_capitals(tmp_path: Path, suffix: str) -> None:
+    clip = tmp_path / "film_1.MOV"
+    clip.with_suffix(suffix).write_text(_LINE)
+    assert read_sidecar(clip) == _LINE
