@@ -65,30 +65,13 @@ class Aligned:
             reserve: who steps in where too many of the cohort are the clip itself.
         """
         self._view = view or Unchanged()
-        candidates = [*cohort, *reserve]
-        self._centre = self._mean_of(candidates)
-        distinct = self._distinct(candidates)
-        chosen, rest = distinct[: len(cohort)], distinct[len(cohort) :]
-        self._centre = self._mean_of(chosen)
-        self._cohort, self._reserve = self._sides(chosen), self._sides(rest)
+        distinct = _distinct(
+            [Impostor(each.clip, self._view(each.features)) for each in (*cohort, *reserve)]
+        )
+        self._centre = _centre(distinct[: len(cohort)])
+        sides = [(each.clip, Side.of(each.features, self._centre)) for each in distinct]
+        self._cohort, self._reserve = sides[: len(cohort)], sides[len(cohort) :]
         self._levels: dict[ClipId, float] = {}
-
-    def _mean_of(self, impostors: Sequence[Impostor]) -> FloatArray:
-        return mean_frame([self._view(each.features) for each in impostors])
-
-    def _sides(self, impostors: Sequence[Impostor]) -> list[tuple[Clip, Side]]:
-        return [(each.clip, self._side(each.features)) for each in impostors]
-
-    def _distinct(self, candidates: Sequence[Impostor]) -> list[Impostor]:
-        """Those that say something else than all before them: a cohort of copies tells nothing."""
-        kept: list[Impostor] = []
-        sides: list[Side] = []
-        for each in candidates:
-            side = self._side(each.features)
-            if all(similarity(side, other) < SAME_LINE for other in sides):
-                kept.append(each)
-                sides.append(side)
-        return kept
 
     def score(self, clip: Clip, reference: Reference, recording: EncoderFeatures) -> float:
         """See ``AudioMeasure.score``; a clip's level is found when it is first asked for."""
@@ -134,6 +117,23 @@ class Pooled(Aligned):
     def score(self, clip: Clip, reference: Reference, recording: EncoderFeatures) -> float:
         """See ``AudioMeasure.score``."""
         return pooled_similarity(reference.features, recording)
+
+
+def _distinct(viewed: Sequence[Impostor]) -> list[Impostor]:
+    """Those that say something else than all before them: a cohort of copies tells nothing."""
+    centre = _centre(viewed)
+    kept: list[Impostor] = []
+    sides: list[Side] = []
+    for each in viewed:
+        side = Side.of(each.features, centre)
+        if all(similarity(side, other) < SAME_LINE for other in sides):
+            kept.append(each)
+            sides.append(side)
+    return kept
+
+
+def _centre(viewed: Sequence[Impostor]) -> FloatArray:
+    return mean_frame([each.features for each in viewed])
 
 
 def _same_line(one: Clip, other: Clip) -> bool:

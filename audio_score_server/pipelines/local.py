@@ -30,14 +30,13 @@ from audio_score_server.errors import (
     AudioScoreError,
     NotReady,
     QueueFull,
-    ReferenceMissing,
 )
 from audio_score_server.language.english import foreign_letters, surely_english
 from audio_score_server.language.lexicon import pronounce
 from audio_score_server.pipelines.audio import Aligned, AudioMeasure, Impostor, Pooled
 from audio_score_server.pipelines.canary import Canary
 from audio_score_server.pipelines.protocol import Explanation, Judgement, Traffic, Upload
-from audio_score_server.references.build import ReferenceBuilder
+from audio_score_server.references.build import ReferenceBuilder, broken
 from audio_score_server.references.cohort import COHORT, built_in_speech, choose_cohort
 from audio_score_server.references.entry import EntryInvalid
 from audio_score_server.references.library import Clip, ClipId, Library
@@ -436,7 +435,7 @@ class LocalPipeline:
         if remembered is not None:
             return remembered
         if self.failed(clip):
-            raise _missing(clip)
+            raise broken(clip)
         try:
             return await self._in_pool(self._store.read, clip)
         except EntryInvalid:
@@ -452,7 +451,7 @@ class LocalPipeline:
                     return await self._builder.rebuild(clip, reason)
                 except (AudioError, OSError) as error:
                     self._builder.report(clip, error)
-                    raise _missing(clip) from error
+                    raise broken(clip) from error
 
     async def _encode_clip(self, clip: Clip) -> Reference:
         expected = await self._in_pool(self._expected, clip.text) if clip.text else None
@@ -510,11 +509,3 @@ def _reference_transcript(expected: Transcript | None, heard: Encoding) -> Trans
     if expected is None:
         return heard.transcript
     return replace(expected, language=expected.language or heard.transcript.language)
-
-
-def _missing(clip: Clip) -> ReferenceMissing:
-    """For whoever sent the recording; why, the log has told whoever can mend it."""
-    return ReferenceMissing(
-        f"Clip {clip.id} is broken on the server: no recording can be compared with it. The "
-        "server's log says why."
-    )

@@ -11,9 +11,9 @@ from typing import Final, TypeVar
 
 from audio_score_server.audio.decode import DecodeLimits, decode
 from audio_score_server.domain import Placement, Waveform
-from audio_score_server.errors import AudioError, QueueFull, ReferenceMissing, Unexplained
+from audio_score_server.errors import AudioError, QueueFull, Unexplained
 from audio_score_server.pipelines.protocol import Judgement, Traffic, Upload
-from audio_score_server.references.build import complaint
+from audio_score_server.references.build import broken, complaint
 from audio_score_server.references.library import Clip, Library
 from audio_score_server.remote.scorer import RemoteScorer
 from audio_score_server.stages import Stages
@@ -111,7 +111,4 @@ class RemotePipeline:
             return decode(clip.path.read_bytes(), self._limits)
         except (AudioError, OSError) as error:
             _LOG.warning("Clip %s cannot be used: %s. %s", clip.path.name, *complaint(error))
-            raise ReferenceMissing(
-                f"Clip {clip.id} is broken on the server: no recording can be compared with it. "
-                "The server's log says why."
-            ) from error
+            raise broken(clip) from error

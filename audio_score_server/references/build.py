@@ -63,6 +63,14 @@ def complaint(error: Exception) -> tuple[str, str]:
     return reason.rstrip("."), "Mend it, or take it out of the folder."
 
 
+def broken(clip: Clip) -> ReferenceMissing:
+    """For whoever sent the recording; why, the log has told whoever can mend it."""
+    return ReferenceMissing(
+        f"Clip {clip.id} is broken on the server: no recording can be compared with it. The "
+        "server's log says why."
+    )
+
+
 class ReferenceBuilder:
     """Encodes clips whose entries are missing, stale or damaged, each on one worker only."""
 

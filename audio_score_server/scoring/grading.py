@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 _STEEPNESS: Final = 3
-"""How sharply what is right is parted from what is not. Of lines by voices that nothing was fitted
-to, 3 gives 99 of 100 right ones more than 0.85 and as many wrong ones less than 0.05."""
+"""How sharply what is right is parted from what is not. Chosen on lines by five
+pairs of synthetic voices: with 3, right ones have more than 0.85, 99 of 100 wrong ones less than
+0.05."""
 
 
 def graded(share: float, middle: float) -> float:
