@@ -9,8 +9,8 @@ from typing import Final
 
 from audio_score_server.cli.flags import EXIT_SETTINGS, settings_from
 from audio_score_server.errors import ModelLoadError
-from audio_score_server.logs import configure_logs
 from audio_score_server.settings import ModelSettings, Settings
+from audio_score_server.telemetry.logs import configure_logs
 
 DESCRIPTION: Final = (
     "Fetch the configured models' checkpoints; check and repair those that are there."

@@ -9,7 +9,7 @@ from typing import Final
 
 from audio_score_server import __version__
 from audio_score_server.cli.flags import EXIT_SETTINGS, add_flags, settings_from
-from audio_score_server.logs import configure_logs
+from audio_score_server.telemetry.logs import configure_logs
 
 DESCRIPTION: Final = "Score voice recordings against reference clips over HTTP."
 FLAGS: Final = {
@@ -46,6 +46,6 @@ def serve(flags: Mapping[str, object], default_config: Path) -> int:
         return EXIT_SETTINGS
     configure_logs(settings.log_level, settings.log_format)
     # Imported once the settings are known to be right: torch alone takes a second.
-    from audio_score_server.server import serve
+    from audio_score_server.serving.server import serve
 
     return serve(settings)

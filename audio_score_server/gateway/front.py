@@ -23,7 +23,7 @@ from audio_score_server.gateway.metrics import (
     supervision,
 )
 from audio_score_server.gateway.probe import ask
-from audio_score_server.listener import Listener
+from audio_score_server.serving.listener import Listener
 
 _ANSWER_S: Final = 3.0
 _RETRY_AFTER_S: Final = 2

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from audio_score_server.access import ApiKeys
+from audio_score_server.api_keys import ApiKeys
 from audio_score_server.gateway import checks, nginx
 from audio_score_server.gateway.errors import GatewayError
 from audio_score_server.gateway.fleet import Crew
@@ -123,7 +123,7 @@ def _crew(plan: Plan, settings: Settings) -> Crew:
     limits = Limits(
         startup_s=gate.startup_timeout,
         silence_s=gate.health_timeout,
-        stop_s=settings.grace_s + _WORKER_SLACK_S,
+        stop_s=settings.shutdown_timeout_s + _WORKER_SLACK_S,
     )
     return Crew(tuple(shares), plan.flags, environment, limits, settings.log_format)
 

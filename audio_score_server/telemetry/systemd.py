@@ -69,7 +69,7 @@ class Systemd:
         watched = meant and limit_us.isdecimal() and int(limit_us) > 0
         return cls(address, int(limit_us) / 1e6 if watched else None)
 
-    def tell(self, **fields: str) -> None:
+    def notify(self, **fields: str) -> None:
         """Send one message; one that cannot be sent is told in the log and otherwise nothing."""
         lines = (f"{name}={' '.join(value.splitlines())}" for name, value in fields.items())
         try:
@@ -93,23 +93,23 @@ async def report(systemd: Systemd, look: Callable[[], Condition]) -> None:
     """
     limit_s = systemd.watchdog_s or math.inf
     pause_s = min(_LOOK_S, limit_s / _LOOKS_A_LIMIT)
-    told: Condition | None = None
+    last: Condition | None = None
     lived = -math.inf
     while True:
         condition = look()
-        if condition != told:
-            _tell_change(systemd, told, condition)
-            told = condition
+        if condition != last:
+            _notify_change(systemd, last, condition)
+            last = condition
         if condition.advancing and time.monotonic() - lived >= limit_s / 2:
             lived = time.monotonic()
-            systemd.tell(WATCHDOG="1")
+            systemd.notify(WATCHDOG="1")
         await asyncio.sleep(pause_s)
 
 
-def _tell_change(systemd: Systemd, before: Condition | None, now: Condition) -> None:
+def _notify_change(systemd: Systemd, before: Condition | None, now: Condition) -> None:
     fields = {"STATUS": now.status}
     if now.ready and not (before and before.ready):
         fields["READY"] = "1"
-    systemd.tell(**fields)
+    systemd.notify(**fields)
     if not now.advancing:
         _LOG.error("No more signs of life to systemd: %s", now.status)

@@ -18,9 +18,9 @@ from audio_score_server.errors import (
     RequestTimeout,
     TooLargeAudio,
 )
-from audio_score_server.web.access import Door
+from audio_score_server.web.access_log import SCORE_PATHS
+from audio_score_server.web.authentication import Authenticator
 from audio_score_server.web.errors import answer_of
-from audio_score_server.web.passage import SCORE_PATHS
 
 _DISCARD_FACTOR: Final = 4
 _DISCARD_S: Final = 10.0
@@ -35,7 +35,7 @@ class _BodyRefused(Exception):
     """Ends the reading of a body; the exchange knows why."""
 
 
-class _Exchange:
+class _RequestChannel:
     """A request's channel: breaks off at the limits, and notices when the client leaves."""
 
     def __init__(self, receive: Receive, send: Send, max_bytes: int, request_s: float) -> None:
@@ -44,8 +44,8 @@ class _Exchange:
         self._request_s = request_s
         self._deadline = time.monotonic() + request_s
         self._received = asyncio.Event()
-        self.answered = self.departed = False
-        self.refusal: AudioScoreError | None = None
+        self.answered = self.disconnected = False
+        self.rejection: AudioScoreError | None = None
         """Why the body is not read to its end."""
 
     @property
@@ -55,11 +55,11 @@ class _Exchange:
 
     async def receive(self) -> Message:
         if self.received:
-            # Nobody reads on but ``departure``; whoever asks waits for the end of the exchange.
+            # Nobody reads on but ``disconnection``; whoever asks waits for the end of the exchange.
             await asyncio.Event().wait()
         message = await self._next()
         if not message.get("more_body", False):
-            self.departed = message["type"] == "http.disconnect"
+            self.disconnected = message["type"] == "http.disconnect"
             self._received.set()
         self._left -= len(message.get("body", b""))
         if self._left < 0:
@@ -78,46 +78,46 @@ class _Exchange:
 
     def _refuse(self, error: AudioScoreError) -> NoReturn:
         # Frameworks turn whatever ends the reading into an answer of their own.
-        self.refusal = error
+        self.rejection = error
         raise _BodyRefused
 
     async def send(self, message: Message) -> None:
-        if self.refusal is None and not self.departed:
+        if self.rejection is None and not self.disconnected:
             self.answered = True
             await self._send(message)
 
-    async def departure(self) -> None:
+    async def disconnection(self) -> None:
         """Until the client leaves, after it has sent its body, or has its answer."""
         await self._received.wait()
-        while not self.departed:
-            self.departed = (await self._receive())["type"] == "http.disconnect"
+        while not self.disconnected:
+            self.disconnected = (await self._receive())["type"] == "http.disconnect"
 
 
 class RequestBounds:
     """ASGI middleware: 413 and 504 for bodies over the limits, 503 when there are too many.
 
-    Before that, whatever ``door`` refuses. Also 503 when all must stop. A client that leaves takes
-    its request with it. Plain ASGI, since Starlette's own middleware base hides a departure from
-    the handler.
+    Before that, whatever ``authenticator`` rejects. Also 503 when all must stop. A client that
+    leaves takes its request with it. Plain ASGI, since Starlette's own middleware base hides from
+    the handler that a client has left.
     """
 
     def __init__(
         self,
         app: ASGIApp,
-        door: Door,
-        crowded: Callable[[], QueueFull | None],
+        authenticator: Authenticator,
+        overloaded: Callable[[], QueueFull | None],
         max_bytes: int,
         max_uploads: int,
         request_s: float,
     ) -> None:
-        """``crowded``: asked whether requests for a score would be refused anyway."""
+        """``overloaded``: asked whether requests for a score would be refused anyway."""
         self._app = app
-        self._door = door
-        self._crowded = crowded
+        self._door = authenticator
+        self._overloaded = overloaded
         self._max_bytes = max_bytes
         self._max_uploads = max_uploads
         self._request_s = request_s
-        self._receiving: set[_Exchange] = set()
+        self._receiving: set[_RequestChannel] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on what stays within the limits."""
@@ -125,16 +125,16 @@ class RequestBounds:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        refusal = self._door.refusal(scope) or self._refusal(scope, headers)
-        if refusal is not None:
+        rejection = self._door.rejection(scope) or self._refusal(scope, headers)
+        if rejection is not None:
             # A client that asks before it sends is told before it has sent.
             asks = headers.get("expect", "").lower() == "100-continue"
             whole = not asks and await self._discard(receive)
-            await _answer(refusal, scope, send, whole)
+            await _answer(rejection, scope, send, whole)
             return
-        exchange = _Exchange(receive, send, self._max_bytes, self._request_s)
+        exchange = _RequestChannel(receive, send, self._max_bytes, self._request_s)
         error = await self._pass_on(scope, exchange)
-        if error is None or exchange.answered or exchange.departed:
+        if error is None or exchange.answered or exchange.disconnected:
             return
         if not exchange.received and not isinstance(error, NotReady):
             await self._discard(receive)
@@ -149,9 +149,9 @@ class RequestBounds:
         if sends and len(self._receiving) >= self._max_uploads:
             return QueueFull(len(self._receiving), _RETRY_S)
         # What reading and taking apart a form costs is better spent on those who were let in.
-        return self._crowded() if sends and scope["path"] in SCORE_PATHS else None
+        return self._overloaded() if sends and scope["path"] in SCORE_PATHS else None
 
-    async def _pass_on(self, scope: Scope, exchange: _Exchange) -> AudioScoreError | None:
+    async def _pass_on(self, scope: Scope, exchange: _RequestChannel) -> AudioScoreError | None:
         """Have the request answered; or say why it cannot be."""
         self._receiving.add(exchange)
         try:
@@ -166,9 +166,9 @@ class RequestBounds:
             return NotReady("The server is stopping. Try again shortly.")
         finally:
             self._receiving.discard(exchange)
-        return exchange.refusal
+        return exchange.rejection
 
-    async def _serve(self, scope: Scope, exchange: _Exchange) -> None:
+    async def _serve(self, scope: Scope, exchange: _RequestChannel) -> None:
         await self._app(scope, exchange.receive, exchange.send)
 
     async def _discard(self, receive: Receive) -> bool:
@@ -197,21 +197,21 @@ def _too_large(max_bytes: int) -> TooLargeAudio:
     )
 
 
-async def _while_connected(work: Coroutine[Any, Any, None], exchange: _Exchange) -> None:
+async def _while_connected(work: Coroutine[Any, Any, None], exchange: _RequestChannel) -> None:
     """Await the work, and cancel it when the client leaves before its answer."""
     task = asyncio.create_task(work)
-    departure = asyncio.create_task(exchange.departure())
+    disconnection = asyncio.create_task(exchange.disconnection())
     try:
-        await asyncio.wait((task, departure), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((task, disconnection), return_when=asyncio.FIRST_COMPLETED)
         if exchange.answered:
             # The end of an answer looks like a departure; the work may have to tidy up yet.
             await asyncio.wait((task,))
     finally:
-        departure.cancel()
+        disconnection.cancel()
         if not task.done():
             task.cancel()
             await asyncio.wait((task,))
-    if not (task.cancelled() and exchange.departed):
+    if not (task.cancelled() and exchange.disconnected):
         await task
 
 

@@ -39,7 +39,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatedServer]:
         tmp_path_factory.mktemp("load"),
         max_batch_size=2,
         max_batch_wait_ms=0,
-        max_queue=_QUEUE,
+        max_inflight=_QUEUE,
         max_uploads=_UPLOADS,
         request_timeout_s=15,
     )
@@ -62,14 +62,14 @@ def _told(answer: Answer) -> tuple[int, str]:
 
 def test_who_leaves_the_queue_costs_no_device_time(server: GatedServer, under_way: Client) -> None:
     url = server.url
-    before, departed = Numbers(url), requests(url, "departed")
+    before, departed = Numbers(url), requests(url, "client_disconnected")
     with Client(url) as leaving, Client(url) as staying:
         leaving.send(ask(THREE_SECONDS))
         wait_until(lambda: queued(url) == 1)
         staying.send(ask(TWO_SECONDS))
         wait_until(lambda: queued(url) == 2)
         leaving.leave()
-        wait_until(lambda: requests(url, "departed") == departed + 1)
+        wait_until(lambda: requests(url, "client_disconnected") == departed + 1)
         server.order()
         assert server.run() == [2.0]
         assert under_way.answer().status == staying.answer().status == 200
@@ -95,7 +95,7 @@ def test_who_leaves_a_running_batch_does_not_disturb_the_others(
     server: GatedServer, under_way: Client
 ) -> None:
     url = server.url
-    departed = requests(url, "departed")
+    departed = requests(url, "client_disconnected")
     with Client(url) as leaving, Client(url) as staying:
         leaving.send(ask(THREE_SECONDS))
         wait_until(lambda: queued(url) == 1)
@@ -104,7 +104,7 @@ def test_who_leaves_a_running_batch_does_not_disturb_the_others(
         server.order()
         assert server.given() == [3.0, 2.0]
         leaving.leave()
-        wait_until(lambda: requests(url, "departed") == departed + 1)
+        wait_until(lambda: requests(url, "client_disconnected") == departed + 1)
         server.order()
         assert staying.answer().status == 200
         staying.send(ask(SECOND))
@@ -152,7 +152,7 @@ def test_a_full_queue_refuses_and_recovers(server: GatedServer, under_way: Clien
 
 
 def test_when_to_retry_is_measured(tmp_path: Path) -> None:
-    config = write_config(tmp_path, batch_ms=400, max_batch_size=1, max_queue=4)
+    config = write_config(tmp_path, batch_ms=400, max_batch_size=1, max_inflight=4)
     with running("--config", config) as server:
         server.wait_until_ready()
         clients = [Client(server.url).send(ask(SECOND)) for _ in range(4)]

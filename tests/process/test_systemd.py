@@ -92,7 +92,7 @@ def test_a_model_that_is_not_well_ends_the_signs_of_life_until_it_is(tmp_path: P
         manager.wait_for("READY")
         assert server.given() == [1.0]
         server.order(LIE)
-        manager.wait_for("STATUS", "Not well: model fake: a known recording scored")
+        manager.wait_for("STATUS", "Unhealthy: model fake: a known recording scored")
         assert server.given() == [1.0]
         manager.empty()
         assert manager.is_silent_for(SILENCE_S)
