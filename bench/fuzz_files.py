@@ -45,6 +45,7 @@ FORMATS: Final = {
     "mkv-pcm": Format("matroska", "pcm_s16le", layout="stereo", rate=16_000),
     "ogg": Format("ogg", "vorbis", _EXPERIMENT, layout="stereo", rate=44_100),
     "ogg-opus": Format("ogg", "libopus"),
+    "ogg-opus-7.1": Format("ogg", "libopus", (("mapping_family", "1"),), layout="7.1"),
     "ogg-flac": Format("ogg", "flac", rate=16_000),
     "flac": Format("flac", "flac", layout="stereo", rate=44_100),
     "amr": Format("amr", "libopencore_amrnb", rate=8_000),
