@@ -15,8 +15,8 @@ from audio_score_server.errors import (
     AudioScoreError,
     NotReady,
     QueueFull,
-    RequestTimeout,
     TooLargeAudio,
+    UploadTimeout,
 )
 from audio_score_server.web.access import Door
 from audio_score_server.web.errors import answer_of
@@ -26,8 +26,6 @@ _DISCARD_FACTOR: Final = 4
 _DISCARD_S: Final = 10.0
 _PAUSE_S: Final = 1.0
 """A client that sends nothing for so long looks for an answer."""
-_SILENCE_S: Final = 30.0
-"""A client that sends nothing for so long, in the middle of its body, has stalled."""
 _RETRY_S: Final = 1.0
 
 
@@ -38,10 +36,12 @@ class _BodyRefused(Exception):
 class _Exchange:
     """A request's channel: breaks off at the limits, and notices when the client leaves."""
 
-    def __init__(self, receive: Receive, send: Send, max_bytes: int, request_s: float) -> None:
+    def __init__(
+        self, receive: Receive, send: Send, max_bytes: int, request_s: float, idle_s: float
+    ) -> None:
         self._receive, self._send = receive, send
         self._max_bytes = self._left = max_bytes
-        self._request_s = request_s
+        self._request_s, self._idle_s = request_s, idle_s
         self._deadline = time.monotonic() + request_s
         self._received = asyncio.Event()
         self.answered = self.departed = False
@@ -69,12 +69,11 @@ class _Exchange:
     async def _next(self) -> Message:
         left_s = self._deadline - time.monotonic()
         try:
-            async with asyncio.timeout(min(_SILENCE_S, left_s)):
+            async with asyncio.timeout(min(self._idle_s, left_s)):
                 return await self._receive()
         except TimeoutError:
-            stalled = f"The upload has stalled: nothing came for {_SILENCE_S:g} s. Send it again."
-            late = f"The upload was not done within {self._request_s:g} s. Send a smaller file."
-            self._refuse(RequestTimeout(stalled if left_s > _SILENCE_S else late))
+            stalled = left_s > self._idle_s
+            self._refuse(_stalled(self._idle_s) if stalled else _unfinished(self._request_s))
 
     def _refuse(self, error: AudioScoreError) -> NoReturn:
         # Frameworks turn whatever ends the reading into an answer of their own.
@@ -94,7 +93,7 @@ class _Exchange:
 
 
 class RequestBounds:
-    """ASGI middleware: 413 and 504 for bodies over the limits, 503 when there are too many.
+    """ASGI middleware: 413 and 408 for bodies over the limits, 503 when there are too many.
 
     Before that, whatever ``door`` refuses. Also 503 when all must stop. A client that leaves takes
     its request with it. Plain ASGI, since Starlette's own middleware base hides a departure from
@@ -109,14 +108,25 @@ class RequestBounds:
         max_bytes: int,
         max_uploads: int,
         request_s: float,
+        idle_s: float,
     ) -> None:
-        """``crowded``: asked whether requests for a score would be refused anyway."""
+        """Bound what an application is asked.
+
+        Args:
+            app: the application.
+            door: asked first.
+            crowded: asked whether requests for a score would be refused anyway.
+            max_bytes: of a body.
+            max_uploads: that are received at once.
+            request_s: longest time for a body.
+            idle_s: longest time without any of a body.
+        """
         self._app = app
         self._door = door
         self._crowded = crowded
         self._max_bytes = max_bytes
         self._max_uploads = max_uploads
-        self._request_s = request_s
+        self._request_s, self._idle_s = request_s, idle_s
         self._receiving: set[_Exchange] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -132,7 +142,7 @@ class RequestBounds:
             whole = not asks and await self._discard(receive)
             await _answer(refusal, scope, send, whole)
             return
-        exchange = _Exchange(receive, send, self._max_bytes, self._request_s)
+        exchange = _Exchange(receive, send, self._max_bytes, self._request_s, self._idle_s)
         error = await self._pass_on(scope, exchange)
         if error is None or exchange.answered or exchange.departed:
             return
@@ -194,6 +204,20 @@ def _too_large(max_bytes: int) -> TooLargeAudio:
     return TooLargeAudio(
         f"The upload is too large: at most {max_bytes:,} bytes are taken. Send a compressed format "
         "such as MP3 or WebM, or raise AUDIO_SCORE_MAX_UPLOAD_BYTES."
+    )
+
+
+def _stalled(idle_s: float) -> UploadTimeout:
+    return UploadTimeout(
+        f"The upload has stalled: nothing came for {idle_s:g} s. Send it again, over a steadier "
+        "connection, or raise AUDIO_SCORE_UPLOAD_IDLE_TIMEOUT_S."
+    )
+
+
+def _unfinished(request_s: float) -> UploadTimeout:
+    return UploadTimeout(
+        f"The upload was not done within {request_s:g} s. Send a compressed format such as MP3 or "
+        "WebM, or raise AUDIO_SCORE_REQUEST_TIMEOUT_S."
     )
 
 
