@@ -80,7 +80,7 @@ def values(frame: AudioFrame) -> NDArray[Any]:
     followed by something else, and a recording in 7.1 ended the process.
     """
     planar, channels = frame.format.is_planar, frame.layout.nb_channels
-    planes = frame.planes[: channels if planar else 1]
+    planes: tuple[Any, ...] = frame.planes[: channels if planar else 1]
     count = frame.samples * (1 if planar else channels)
     dtype = _DTYPES[frame.format.name.removesuffix("p")]
     return np.stack([np.frombuffer(plane, dtype, count) for plane in planes])
