@@ -13,6 +13,7 @@
     ├── UnknownKey               the request bears no API key that is known
     ├── TooManyRequests          the client sends more than its rate allows
     ├── RequestTimeout           the request was not done by its deadline
+    ├── UploadTimeout            the client did not send the request in time
     ├── EvaluationError          recordings cannot be evaluated as they were given
     └── RequestError             the request cannot be served as it stands; its text is the answer
         ├── AmbiguousRequest     says a thing twice, or at two places
@@ -110,6 +111,10 @@ class TooManyRequests(AudioScoreError):
 
 class RequestTimeout(AudioScoreError):
     """The request was not done by its deadline."""
+
+
+class UploadTimeout(AudioScoreError):
+    """The client did not send the request in time."""
 
 
 class EvaluationError(AudioScoreError):

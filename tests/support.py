@@ -29,7 +29,9 @@ from audio_score_server.language.phones import BLANK, PHONES, phone_indices
 from audio_score_server.references.clips import Clip, ClipId, Library
 from audio_score_server.references.folder import FolderSource
 
-LAYOUTS: Final = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 6: "5.1"}
+LAYOUTS: Final = {
+    **{1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 6: "5.1", 8: "7.1", 16: "hexadecagonal"}
+}
 
 
 def chirp(seconds: float = 1.0, rate: int = 16_000, lowest: float = 200.0) -> FloatArray:
@@ -96,11 +98,12 @@ def _encoded(
         stream.layout = LAYOUTS[channels]
         time = 0
         for block in blocks:
-            planes = np.ascontiguousarray(block, np.float32)
-            frame = av.AudioFrame.from_ndarray(planes, format="fltp", layout=LAYOUTS[channels])
+            # Channels in turn: of eight apart, PyAV fills nine.
+            values = np.ascontiguousarray(block.T, np.float32).reshape(1, -1)
+            frame = av.AudioFrame.from_ndarray(values, format="flt", layout=LAYOUTS[channels])
             frame.sample_rate = rate
             frame.pts = time
-            time += planes.shape[1]
+            time += block.shape[1]
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
     return buffer.getvalue()

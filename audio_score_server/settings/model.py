@@ -223,7 +223,13 @@ class Settings(_Frozen):
         default=128, description="Most uploads being received; more are refused with 503."
     )
     request_timeout_s: Annotated[float, Field(gt=0)] = Field(
-        default=60.0, description="Longest time for a request, its upload included; then 504."
+        default=60.0,
+        description="Longest time for a request, its upload included; then 504, or 408 if it is "
+        "the upload that is not done.",
+    )
+    upload_idle_timeout_s: Annotated[float, Field(gt=0)] = Field(
+        default=30.0,
+        description="Longest that nothing may come in the middle of an upload; then 408.",
     )
     shutdown_timeout_s: Annotated[float, Field(ge=0)] = Field(
         default=20.0, description="How long requests may go on after a signal to stop."

@@ -67,6 +67,7 @@ def create_app(settings: Settings, build_service: BuildService, on_failure: OnFa
         max_bytes=settings.max_upload_bytes,
         max_uploads=settings.max_uploads,
         request_s=settings.request_timeout_s,
+        idle_s=settings.upload_idle_timeout_s,
     )
     app.state.tracing = tracing = start_tracing(os.environ)
     app.add_middleware(AccessLogMiddleware, metrics=metrics, tracing=tracing)

@@ -30,6 +30,7 @@ from audio_score_server.errors import (
     Unauthorized,
     UnknownClip,
     UnknownModel,
+    UploadTimeout,
 )
 from audio_score_server.telemetry.request_id import request_id
 from audio_score_server.web.schemas import ErrorResponse
@@ -45,6 +46,7 @@ _STATUS: Final[dict[type[AudioScoreError], int]] = {
     AudioError: 400,
     Unauthorized: 401,
     UnknownClip: 404,
+    UploadTimeout: 408,
     ReferenceMissing: 500,
     TooLongAudio: 413,
     TooLargeAudio: 413,
@@ -74,6 +76,12 @@ _SCORE_ERRORS: Final = (
         404,
         "There is no such video or clip.",
         "Video 'RiverTales-s01e01' has no clip 'part09'; it has part01, part02, part03.",
+    ),
+    (
+        408,
+        "The upload stalled, or was not done in time.",
+        "The upload has stalled: nothing came for 30 s. Send it again, over a steadier connection, "
+        "or raise AUDIO_SCORE_UPLOAD_IDLE_TIMEOUT_S.",
     ),
     (
         413,
