@@ -18,6 +18,7 @@ from typing import Final
 import httpx
 from huggingface_hub import (
     HfApi,
+    ModelInfo,
     constants,
     get_session,
     hf_hub_download,
@@ -26,7 +27,6 @@ from huggingface_hub import (
     try_to_load_from_cache,
 )
 from huggingface_hub import logging as hub_logging
-from huggingface_hub.hf_api import ModelInfo
 
 from audio_score_server.checkpoints.progress import progress_bar, readable_size
 from audio_score_server.checkpoints.required import Checkpoint, LocalCheckpoint, select_files
