@@ -14,8 +14,7 @@ import torch
 from transformers import AutoTokenizer, WhisperFeatureExtractor, WhisperForConditionalGeneration
 from transformers.utils import logging
 
-from audio_score_server.checkpoints.cache import names_in
-from audio_score_server.checkpoints.wanted import EXTRACTORS, is_converted
+from audio_score_server.checkpoints.required import EXTRACTORS, is_converted, names_in
 from audio_score_server.domain import FloatArray, ModelInfo
 from audio_score_server.errors import ModelLoadError
 from audio_score_server.runners.device import place

@@ -12,7 +12,7 @@ from typing import Any, Final
 import torch
 from transformers import GenerationConfig, WhisperConfig
 
-from audio_score_server.checkpoints.wanted import CONFIG, CONVERTED
+from audio_score_server.checkpoints.required import CONFIG, CONVERTED
 from audio_score_server.errors import ModelLoadError
 from audio_score_server.runners.whisper.model_bin import ModelBin
 
