@@ -120,7 +120,7 @@ class _Server(uvicorn.Server):
         waits for such threads for ever.
         """
         if self._systemd is not None:
-            self._systemd.tell(STOPPING="1", STATUS="Stopping; finishing what is under way.")
+            self._systemd.notify(STOPPING="1", STATUS="Stopping; finishing what is under way.")
             self._systemd.close()
         timer = threading.Timer(
             self._grace_s + _CLOSE_S, self._leave, ("Threads are still at work; leaving them.",)
