@@ -1,22 +1,35 @@
-"""The life of one supervised process, as a function: state, event and time to state and actions.
+"""The lifecycle of one supervised process, as a pure function of state, event and time.
 
-waiting ──> starting ──> ready <──> ailing
-   ^           │           │          │
-   └───────────┴─ exits ───┴──────────┤
-given up <── starts that fail         └──> stopping ──> waiting, given up or ended
+    BACKOFF ──> STARTING ──> READY <──> UNHEALTHY
+       ^           │           │            │
+       └───────────┴── exits ──┴────────────┤
+    FATAL <── failed starts                 └──> STOPPING ──> BACKOFF, FATAL or STOPPED
+
+The states have supervisord's names, and where it has none, those of container health checks.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from enum import Enum
-from typing import Final, Literal
+from enum import Enum, StrEnum
+from typing import Final
 
-State = Literal["waiting", "starting", "ready", "ailing", "stopping", "given up", "ended"]
-Fate = Literal["restart", "give up", "end"]
-ALIVE: Final = ("starting", "ready", "ailing", "stopping")
-OVER: Final = ("given up", "ended")
-HOPELESS: Final = {2: "its settings are wrong", 3: "no model could be loaded"}
+
+class State(StrEnum):
+    """Where a process is in its lifecycle."""
+
+    BACKOFF = "backoff"
+    STARTING = "starting"
+    READY = "ready"
+    UNHEALTHY = "unhealthy"
+    STOPPING = "stopping"
+    FATAL = "fatal"
+    STOPPED = "stopped"
+
+
+RUNNING: Final = (State.STARTING, State.READY, State.UNHEALTHY, State.STOPPING)
+FINAL_STATES: Final = (State.FATAL, State.STOPPED)
+NON_RETRYABLE: Final = {2: "its settings are wrong", 3: "no model could be loaded"}
 """Exit codes of a server that another start will not change."""
 
 
@@ -29,30 +42,30 @@ class Action(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """Times in seconds, and counts.
+class RestartPolicy:
+    """Timeouts in seconds, and counts.
 
     Attributes:
-        startup_s: from its start until it must be ready.
-        silence_s: without an answer to a health check, after which it is killed.
-        stop_s: from being told to stop until it is killed.
-        ailing_s: how long it may say that it is not well.
-        first_delay_s: before the first restart; doubled with each that follows.
-        longest_delay_s: to which that grows.
-        stable_s: of being ready, after which earlier failures are forgotten.
-        failed_starts: in a row, after which it is given up.
-        hopeless: exit codes of a failed start on which it is given up at once.
+        startup_timeout_s: from its start until it must be ready.
+        health_timeout_s: without an answer to a health check, after which it is killed.
+        stop_timeout_s: from the request to stop until it is killed.
+        unhealthy_timeout_s: how long it may report that it is unhealthy.
+        initial_backoff_s: before the first restart; doubled with each that follows.
+        max_backoff_s: to which that grows.
+        stable_after_s: of being ready, after which earlier failures are forgotten.
+        max_failed_starts: in a row, after which it is fatal.
+        non_retryable: exit codes of a failed start that are fatal at once.
     """
 
-    startup_s: float
-    silence_s: float
-    stop_s: float
-    ailing_s: float = 60.0
-    first_delay_s: float = 0.25
-    longest_delay_s: float = 30.0
-    stable_s: float = 60.0
-    failed_starts: int = 5
-    hopeless: frozenset[int] = field(default=frozenset(HOPELESS))
+    startup_timeout_s: float
+    health_timeout_s: float
+    stop_timeout_s: float
+    unhealthy_timeout_s: float = 60.0
+    initial_backoff_s: float = 0.25
+    max_backoff_s: float = 30.0
+    stable_after_s: float = 60.0
+    max_failed_starts: int = 5
+    non_retryable: frozenset[int] = field(default=frozenset(NON_RETRYABLE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,193 +74,196 @@ class Tick:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """It answered a health check; ``well``: that it is ready."""
+class ProbeResult:
+    """It answered a health check; ``healthy``: that it is ready."""
 
-    well: bool
+    healthy: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Exited:
-    """It has ended, with this exit code; negative: the signal that killed it."""
+    """It has exited with this code; negative: the signal that killed it."""
 
     code: int
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
-    """It is wanted no more."""
+class StopRequested:
+    """It is to stop for good."""
 
 
 @dataclass(frozen=True, slots=True)
-class Paused:
-    """The supervisor itself stood still for so many seconds: its silence is nobody's fault."""
+class SupervisorPaused:
+    """The supervisor itself stood still for so many seconds, in which it probed nobody."""
 
     seconds: float
 
 
-Event = Tick | Heard | Exited | Stop | Paused
+Event = Tick | ProbeResult | Exited | StopRequested | SupervisorPaused
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
-    """Where a process is in its life.
+class ProcessState:
+    """State of a process, and what the next ones depend on; times are of a monotonic clock.
 
     Attributes:
-        state: that.
-        since: when it came to it.
-        due: when it is to be started, while it waits.
-        heard: when it last answered; its start, before it did.
-        well_since: when it first was ready in this life; None before.
-        fate: what follows when it has been stopped.
+        state: where it is in its lifecycle.
+        since: when it entered the state.
+        restart_at: when it is to be started, in backoff.
+        last_answer_at: when it last answered a health check; its start, before it did.
+        ready_at: when it first was ready since its start; None before.
+        on_exit: state that follows when a process that is stopping has exited.
         killed: whether it was killed for not stopping in time.
-        failures: ends in a row that nobody asked for.
+        failures: exits in a row that nobody asked for.
         failed_starts: of them, those in a row before it was ready.
         starts: how often it was started.
-        reason: of its last end that nobody asked for.
+        last_error: why it last exited without being asked to; empty for never.
     """
 
     state: State
     since: float
-    due: float
-    heard: float = 0.0
-    well_since: float | None = None
-    fate: Fate = "restart"
+    restart_at: float
+    last_answer_at: float = 0.0
+    ready_at: float | None = None
+    on_exit: State = State.BACKOFF
     killed: bool = False
     failures: int = 0
     failed_starts: int = 0
     starts: int = 0
-    reason: str = ""
+    last_error: str = ""
 
     @classmethod
-    def begin(cls, now: float) -> Machine:
+    def initial(cls, now: float) -> ProcessState:
         """One that is started with the next tick."""
-        return cls("waiting", now, due=now)
+        return cls(State.BACKOFF, now, restart_at=now)
 
     @property
-    def alive(self) -> bool:
+    def is_running(self) -> bool:
         """Whether there is a process."""
-        return self.state in ALIVE
+        return self.state in RUNNING
 
     @property
-    def over(self) -> bool:
-        """Whether nothing will happen to it any more."""
-        return self.state in OVER
+    def is_final(self) -> bool:
+        """Whether it is neither running nor going to be started again."""
+        return self.state in FINAL_STATES
 
 
-Step = tuple[Machine, tuple[Action, ...]]
+Transition = tuple[ProcessState, tuple[Action, ...]]
 
 
-def step(machine: Machine, event: Event, now: float, limits: Limits) -> Step:
-    """What follows from an event, and what is to be done."""
-    if machine.over:
-        return machine, ()
+def transition(
+    process: ProcessState, event: Event, now: float, policy: RestartPolicy
+) -> Transition:
+    """The state that follows from an event, and what is to be done."""
+    if process.is_final:
+        return process, ()
     match event:
         case Tick():
-            return _ticked(machine, now, limits)
-        case Heard(well):
-            return _heard(machine, well, now), ()
+            return _tick(process, now, policy)
+        case ProbeResult(healthy):
+            return _probed(process, healthy, now), ()
         case Exited(code):
-            return (_exited(machine, code, now, limits) if machine.alive else machine), ()
-        case Stop():
-            return _stopped(machine, now)
-        case Paused(seconds):
-            return _paused(machine, seconds), ()
+            return (_exited(process, code, now, policy) if process.is_running else process), ()
+        case StopRequested():
+            return _stop_requested(process, now)
+        case SupervisorPaused(seconds):
+            since, answered = process.since + seconds, process.last_answer_at + seconds
+            return replace(process, since=since, last_answer_at=answered), ()
 
 
-def _ticked(machine: Machine, now: float, limits: Limits) -> Step:
-    if machine.state == "waiting":
-        return _spawned(machine, now) if now >= machine.due else (machine, ())
-    lasted = now - machine.since
-    if machine.state == "starting" and lasted > limits.startup_s:
-        reason = f"was not ready after {limits.startup_s:g} s"
-        return _stopping(machine, now, "give up", reason, Action.KILL)
-    if machine.state == "stopping":
-        if lasted > limits.stop_s and not machine.killed:
-            return replace(machine, killed=True), (Action.KILL,)
-        return machine, ()
-    if machine.state in ("ready", "ailing") and now - machine.heard > limits.silence_s:
-        reason = f"did not answer for {limits.silence_s:g} s"
-        return _stopping(machine, now, "restart", reason, Action.KILL)
-    if machine.state == "ailing" and lasted > limits.ailing_s:
-        reason = f"was not well for {limits.ailing_s:g} s"
-        return _stopping(machine, now, "restart", reason, Action.TERMINATE)
-    return machine, ()
+def _tick(process: ProcessState, now: float, policy: RestartPolicy) -> Transition:
+    state, elapsed = process.state, now - process.since
+    if state == State.BACKOFF:
+        return _spawn(process, now) if now >= process.restart_at else (process, ())
+    if state == State.STARTING and elapsed > policy.startup_timeout_s:
+        error = f"was not ready after {policy.startup_timeout_s:g} s"
+        return _stop(process, now, State.FATAL, error, Action.KILL)
+    if state == State.STOPPING:
+        if elapsed > policy.stop_timeout_s and not process.killed:
+            return replace(process, killed=True), (Action.KILL,)
+        return process, ()
+    if state != State.STARTING and now - process.last_answer_at > policy.health_timeout_s:
+        error = f"did not answer for {policy.health_timeout_s:g} s"
+        return _stop(process, now, State.BACKOFF, error, Action.KILL)
+    if state == State.UNHEALTHY and elapsed > policy.unhealthy_timeout_s:
+        error = f"was unhealthy for {policy.unhealthy_timeout_s:g} s"
+        return _stop(process, now, State.BACKOFF, error, Action.TERMINATE)
+    return process, ()
 
 
-def _spawned(machine: Machine, now: float) -> Step:
-    started = replace(
-        machine,
-        state="starting",
+def _spawn(process: ProcessState, now: float) -> Transition:
+    starting = replace(
+        process,
+        state=State.STARTING,
         since=now,
-        heard=now,
-        well_since=None,
+        last_answer_at=now,
+        ready_at=None,
         killed=False,
-        starts=machine.starts + 1,
+        starts=process.starts + 1,
     )
-    return started, (Action.SPAWN,)
+    return starting, (Action.SPAWN,)
 
 
-def _stopping(machine: Machine, now: float, fate: Fate, reason: str, action: Action) -> Step:
+def _stop(
+    process: ProcessState, now: float, on_exit: State, last_error: str, action: Action
+) -> Transition:
     stopping = replace(
-        machine,
-        state="stopping",
+        process,
+        state=State.STOPPING,
         since=now,
-        fate=fate,
-        reason=reason,
+        on_exit=on_exit,
+        last_error=last_error,
         killed=action is Action.KILL,
     )
     return stopping, (action,)
 
 
-def _heard(machine: Machine, well: bool, now: float) -> Machine:
-    heard = replace(machine, heard=now)
-    if machine.state in ("starting", "ailing") and well:
-        first = now if machine.well_since is None else machine.well_since
-        return replace(heard, state="ready", since=now, well_since=first, failed_starts=0)
-    if machine.state == "ready" and not well:
-        return replace(heard, state="ailing", since=now)
-    return heard
+def _probed(process: ProcessState, healthy: bool, now: float) -> ProcessState:
+    probed = replace(process, last_answer_at=now)
+    if process.state in (State.STARTING, State.UNHEALTHY) and healthy:
+        first = now if process.ready_at is None else process.ready_at
+        return replace(probed, state=State.READY, since=now, ready_at=first, failed_starts=0)
+    if process.state == State.READY and not healthy:
+        return replace(probed, state=State.UNHEALTHY, since=now)
+    return probed
 
 
-def _exited(machine: Machine, code: int, now: float, limits: Limits) -> Machine:
-    if machine.state == "stopping" and machine.fate != "restart":
-        state: State = "ended" if machine.fate == "end" else "given up"
-        return replace(machine, state=state, since=now)
-    stable = machine.well_since is not None and now - machine.well_since >= limits.stable_s
-    failures = 1 if stable else machine.failures + 1
-    failed_starts = machine.failed_starts + (machine.well_since is None)
-    reason = machine.reason if machine.state == "stopping" else _told(code)
-    ended = replace(
-        machine, since=now, failures=failures, failed_starts=failed_starts, reason=reason
+def _exited(process: ProcessState, code: int, now: float, policy: RestartPolicy) -> ProcessState:
+    stopping, never_ready = process.state == State.STOPPING, process.ready_at is None
+    if stopping and process.on_exit != State.BACKOFF:
+        return replace(process, state=process.on_exit, since=now)
+    stable = process.ready_at is not None and now - process.ready_at >= policy.stable_after_s
+    failures = 1 if stable else process.failures + 1
+    exited = replace(
+        process,
+        since=now,
+        failures=failures,
+        failed_starts=process.failed_starts + never_ready,
+        last_error=process.last_error if stopping else _describe(code),
     )
-    never_ready = machine.well_since is None
-    if never_ready and (code in limits.hopeless or failed_starts >= limits.failed_starts):
-        return replace(ended, state="given up")
-    return replace(ended, state="waiting", due=now + delay_s(failures, limits))
+    exhausted = exited.failed_starts >= policy.max_failed_starts
+    if never_ready and (code in policy.non_retryable or exhausted):
+        return replace(exited, state=State.FATAL)
+    return replace(exited, state=State.BACKOFF, restart_at=now + backoff_s(failures, policy))
 
 
-def delay_s(failures: int, limits: Limits) -> float:
-    """How long to wait before a restart after so many failures in a row, from 1 on."""
-    # Bounded before it is raised: nobody counts on numbers without end.
+def backoff_s(failures: int, policy: RestartPolicy) -> float:
+    """Seconds to wait before a restart after so many failures in a row, from 1 on."""
+    # Bounded, or the power would overflow.
     doublings = min(failures - 1, 32)
-    return min(limits.longest_delay_s, limits.first_delay_s * 2.0**doublings)
+    return min(policy.max_backoff_s, policy.initial_backoff_s * 2.0**doublings)
 
 
-def _told(code: int) -> str:
+def _describe(code: int) -> str:
     if code < 0:
         return f"was killed by signal {-code}"
-    meaning = f" ({HOPELESS[code]})" if code in HOPELESS else ""
-    return f"ended with code {code}{meaning}"
+    meaning = f" ({NON_RETRYABLE[code]})" if code in NON_RETRYABLE else ""
+    return f"exited with code {code}{meaning}"
 
 
-def _stopped(machine: Machine, now: float) -> Step:
-    if not machine.alive:
-        return replace(machine, state="ended", since=now), ()
-    if machine.state == "stopping":
-        return replace(machine, fate="end"), ()
-    return _stopping(machine, now, "end", machine.reason, Action.TERMINATE)
-
-
-def _paused(machine: Machine, seconds: float) -> Machine:
-    return replace(machine, since=machine.since + seconds, heard=machine.heard + seconds)
+def _stop_requested(process: ProcessState, now: float) -> Transition:
+    if not process.is_running:
+        return replace(process, state=State.STOPPED, since=now), ()
+    if process.state == State.STOPPING:
+        return replace(process, on_exit=State.STOPPED), ()
+    return _stop(process, now, State.STOPPED, process.last_error, Action.TERMINATE)

@@ -1,104 +1,99 @@
-"""The gateway as the front and the status tell of it."""
+"""All processes of a gateway: the pool of workers and Nginx."""
 
 from __future__ import annotations
 
+import json
 import os
 import time
+from dataclasses import asdict
 from pathlib import Path
 
-from audio_score_server.gateway.fleet import Fleet
-from audio_score_server.gateway.member import Member
-from audio_score_server.gateway.metrics import ProcessState
-from audio_score_server.gateway.rundir import RunDir
-from audio_score_server.gateway.status import ProcessStatus, Status, write_status
-from audio_score_server.gateway.upkeep import Upkeep
-from audio_score_server.gateway.workers import Share
+from audio_score_server.gateway.files import BestEffortUpdate, write_atomically
+from audio_score_server.gateway.orphans import record_children
+from audio_score_server.gateway.process_state import Event, State
+from audio_score_server.gateway.run_dir import CHILDREN, STATUS, RunDir
+from audio_score_server.gateway.status import ProcessStatus, Status
+from audio_score_server.gateway.supervised import SupervisedProcess
+from audio_score_server.gateway.worker import Resources
+from audio_score_server.gateway.worker_pool import WorkerPool
 
 
-class Overview:
+class GatewayProcesses:
     """All processes of a run.
 
     Attributes:
-        fleet: the workers.
+        pool: the workers.
         nginx: None before it is started.
-        stopping: whether the launcher has been told to stop.
-        started: when the launcher was, in seconds since 1970.
-        files: of the run directory that tell of the processes.
+        stopping: whether the supervisor has been told to stop.
+        started_at: when the supervisor was, in seconds since 1970.
+        files: of the run directory that follow the processes' states.
     """
 
-    def __init__(self, rundir: RunDir, fleet: Fleet, address: str) -> None:
-        """``address``: where Nginx listens."""
-        self.fleet = fleet
-        self.nginx: Member | None = None
+    def __init__(self, run_dir: RunDir, pool: WorkerPool, url: str) -> None:
+        """``url``: where Nginx listens."""
+        self.pool = pool
+        self.nginx: SupervisedProcess | None = None
         self.stopping = False
-        self.started = time.time()
-        self._rundir, self._address = rundir, address
-        self.files = Upkeep(f"The status in {rundir.path}", self._write)
+        self.started_at = time.time()
+        self._run_dir, self._url = run_dir, url
+        self.files = BestEffortUpdate(f"The status in {run_dir.path}", self._write_files)
 
-    def members(self) -> list[Member]:
+    def all(self) -> list[SupervisedProcess]:
         """Every process under supervision."""
-        return [*self.fleet.members(), *([self.nginx] if self.nginx else [])]
+        return [*self.pool.processes(), *([self.nginx] if self.nginx else [])]
 
-    def serving(self) -> dict[int, Path]:
-        """See ``front.View``."""
+    def apply(self, event: Event) -> None:
+        """Apply an event to every process."""
+        for process in self.all():
+            process.apply(event)
+
+    def serving_sockets(self) -> dict[int, Path]:
+        """Sockets of the workers that get requests, by number."""
         if self.stopping:
             return {}
-        return {worker.index: worker.socket for worker in self.fleet.serving()}
+        return {worker.index: worker.socket for worker in self.pool.serving()}
 
-    def running(self) -> dict[int, Path]:
-        """See ``front.View``."""
-        return {
-            worker.index: worker.socket
-            for worker in self.fleet.workers
-            if worker.member.machine.alive
-        }
+    def running_sockets(self) -> dict[int, Path]:
+        """Sockets of all workers that have a process, by number."""
+        running = [worker for worker in self.pool.workers if worker.supervised.process.is_running]
+        return {worker.index: worker.socket for worker in running}
 
-    def states(self) -> list[ProcessState]:
-        """See ``front.View``."""
-        return [ProcessState(each.name, each.state, each.restarts) for each in self._processes()]
+    def status(self) -> Status:
+        """As it is now."""
+        pool = self.pool
+        processes = [
+            _status_of(f"worker-{worker.index}", worker.supervised, worker.restarts, resources)
+            for worker, resources in zip(pool.workers, pool.config.resources, strict=True)
+        ]
+        if self.nginx is not None:
+            processes.append(_status_of("nginx", self.nginx, self.nginx.restarts, Resources()))
+        return Status(os.getpid(), self._url, self._state(), self.started_at, tuple(processes))
 
-    def _write(self) -> None:
-        self._rundir.record(pid for member in self.members() for pid in member.pids)
-        write_status(
-            self._rundir.path,
-            Status(
-                launcher=os.getpid(),
-                address=self._address,
-                state=self.state,
-                since=self.started,
-                processes=tuple(self._processes()),
-            ),
-        )
-
-    @property
-    def state(self) -> str:
-        """See ``status.Status``."""
+    def _state(self) -> str:
         if self.stopping:
             return "stopping"
         if self.nginx is None:
             return "starting"
-        well = all(each.state == "ready" for each in self._processes())
-        return "serving" if well else "degraded"
+        supervised = [*(worker.supervised for worker in self.pool.workers), self.nginx]
+        return "serving" if all(each.state == State.READY for each in supervised) else "degraded"
 
-    def _processes(self) -> list[ProcessStatus]:
-        fleet = self.fleet
-        told = [
-            _told(f"worker-{worker.index}", worker.member, worker.restarts, share)
-            for worker, share in zip(fleet.workers, fleet.crew.shares, strict=True)
-        ]
-        if self.nginx is not None:
-            told.append(_told("nginx", self.nginx, self.nginx.restarts, Share(None, None)))
-        return told
+    def _write_files(self) -> None:
+        pids = [pid for process in self.all() for pid in process.session_ids]
+        record_children(self._run_dir.path / CHILDREN, pids)
+        text = json.dumps(asdict(self.status()), indent=2)
+        write_atomically(self._run_dir.path / STATUS, text + "\n")
 
 
-def _told(name: str, member: Member, restarts: int, share: Share) -> ProcessStatus:
+def _status_of(
+    name: str, supervised: SupervisedProcess, restarts: int, resources: Resources
+) -> ProcessStatus:
     return ProcessStatus(
         name=name,
-        state=member.machine.state,
-        since=member.changed_at,
-        pid=member.pid,
+        state=supervised.state,
+        state_since=supervised.state_since,
+        pid=supervised.pid,
         restarts=restarts,
-        trouble=member.machine.reason,
-        gpu=share.gpu,
-        threads=share.threads,
+        last_error=supervised.process.last_error,
+        gpu=resources.gpu,
+        cpu_threads=resources.cpu_threads,
     )

@@ -1,4 +1,4 @@
-"""What settings come to: Nginx' configuration, and what workers are made of."""
+"""What launch options and settings come to: Nginx' configuration and that of the workers."""
 
 from __future__ import annotations
 
@@ -9,130 +9,136 @@ from dataclasses import dataclass
 from typing import Final
 
 from audio_score_server.access import ApiKeys
-from audio_score_server.gateway import checks, nginx
+from audio_score_server.gateway import nginx_config
+from audio_score_server.gateway.admin import Authorize
 from audio_score_server.gateway.errors import GatewayError
-from audio_score_server.gateway.fleet import Crew
-from audio_score_server.gateway.front import Admits
-from audio_score_server.gateway.gpus import VISIBLE, assignments, present_gpus
-from audio_score_server.gateway.machine import Limits
-from audio_score_server.gateway.rundir import RunDir
+from audio_score_server.gateway.gpus import CUDA_VISIBLE_DEVICES, assign_gpus, present_gpus
+from audio_score_server.gateway.nginx import NginxBinary
+from audio_score_server.gateway.nginx_config import NginxConfig
+from audio_score_server.gateway.preflight import max_open_files
+from audio_score_server.gateway.process_state import RestartPolicy
+from audio_score_server.gateway.run_dir import RunDir
 from audio_score_server.gateway.settings import GatewaySettings
-from audio_score_server.gateway.workers import Share, threads_of
+from audio_score_server.gateway.worker import Resources, WorkerConfig, divide_threads
 from audio_score_server.settings import Settings
 
-_SLACK_BYTES: Final = 1024**2
-_WORKER_SLACK_S: Final = 8.0
-"""More than a worker's grace: it ends by itself unless it hangs."""
-_MOST_PROCESSES: Final = 4
+_BODY_OVERHEAD_BYTES: Final = 1024**2
+"""Of a form around an upload."""
+_WORKER_STOP_SLACK_S: Final = 8.0
+"""Beyond a worker's own limit: it exits by itself unless it hangs."""
+_MAX_NGINX_PROCESSES: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What a launcher was asked for.
+class LaunchOptions:
+    """What a supervisor was started with.
 
     Attributes:
-        gate: its settings.
-        read: reads the workers' settings; raises ``SettingsError`` where they are wrong.
-        flags: of the workers, without the dashes.
-        environment: of the launcher.
+        gateway: its settings.
+        load_settings: reads the workers' settings; raises ``SettingsError`` where they are wrong.
+        worker_flags: of the workers, without the dashes; None for not given.
+        environment: of the supervisor.
     """
 
-    gate: GatewaySettings
-    read: Callable[[], Settings]
-    flags: Mapping[str, str | None]
+    gateway: GatewaySettings
+    load_settings: Callable[[], Settings]
+    worker_flags: Mapping[str, str | None]
     environment: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Design:
-    """What follows from the plan and the workers' settings.
+class ResolvedConfig:
+    """What follows from the launch options and the workers' settings.
 
     Attributes:
-        config: of Nginx.
-        crew: what workers are made of.
-        admits: who may read the metrics.
+        nginx: text of Nginx' configuration.
+        worker: what workers are started with.
+        authorize: who may read the metrics.
     """
 
-    config: str
-    crew: Crew
-    admits: Admits
+    nginx: str
+    worker: WorkerConfig
+    authorize: Authorize
 
 
-def design(
-    plan: Plan, settings: Settings, rundir: RunDir, program: checks.NginxProgram, listen: str
-) -> Design:
-    """Work it out.
+def resolve(
+    options: LaunchOptions, settings: Settings, run_dir: RunDir, nginx: NginxBinary, listen: str
+) -> ResolvedConfig:
+    """Resolve the configuration.
 
     Args:
-        plan: what was asked for.
+        options: of the supervisor.
         settings: the workers'.
-        rundir: of this run.
-        program: Nginx.
+        run_dir: of this run.
+        nginx: that will be run.
         listen: address and port.
 
     Raises:
         GatewayError: settings contradict each other, or a GPU is missing.
         SettingsError: the API keys cannot be read.
     """
-    site = _site(plan.gate, settings, str(rundir.path / nginx.PID), program, listen)
-    return Design(nginx.configuration(site), _crew(plan, settings), _admission(settings))
+    config = _nginx_config(options.gateway, settings, run_dir, nginx, listen)
+    worker = _worker_config(options, settings)
+    return ResolvedConfig(nginx_config.render(config), worker, _authorize(settings))
 
 
-def _site(
-    gate: GatewaySettings, settings: Settings, pid: str, program: checks.NginxProgram, listen: str
-) -> nginx.Site:
-    return nginx.Site(
+def _nginx_config(
+    gateway: GatewaySettings, settings: Settings, run_dir: RunDir, nginx: NginxBinary, listen: str
+) -> NginxConfig:
+    return NginxConfig(
         listen=listen,
-        pid=pid,
-        workers=gate.workers,
-        max_body=_max_body(gate, settings),
-        max_upload=settings.max_upload_bytes,
-        request_s=settings.request_timeout_s,
-        silence_s=gate.health_timeout,
-        grace_s=gate.grace,
-        per_minute=settings.rate_limit_per_minute,
-        keyed=settings.api_keys_file is not None,
-        tls=gate.tls_key is not None,
+        pid_path=str(run_dir.path / nginx_config.PID),
+        workers=gateway.workers,
+        max_body_bytes=_max_body_bytes(gateway, settings),
+        max_upload_bytes=settings.max_upload_bytes,
+        request_timeout_s=settings.request_timeout_s,
+        health_timeout_s=gateway.health_timeout,
+        shutdown_timeout_s=gateway.shutdown_timeout,
+        rate_limit_per_minute=settings.rate_limit_per_minute,
+        has_api_keys=settings.api_keys_file is not None,
+        tls=gateway.tls_key is not None,
         # Otherwise Nginx, started by root, gives its workers to nobody, who may not enter.
         user=pwd.getpwuid(0).pw_name if os.geteuid() == 0 else None,
-        processes=min(_MOST_PROCESSES, max(1, _cores() // 4)),
-        files=checks.open_files(),
-        lacks=program.lacks,
+        nginx_processes=min(_MAX_NGINX_PROCESSES, max(1, _cores() // 4)),
+        max_open_files=max_open_files(),
+        missing_modules=nginx.missing_modules,
     )
 
 
-def _max_body(gate: GatewaySettings, settings: Settings) -> int:
-    largest = settings.max_upload_bytes
-    asked = gate.client_max_body
-    if asked is not None and asked < largest:
+def _max_body_bytes(gateway: GatewaySettings, settings: Settings) -> int:
+    upload, body = settings.max_upload_bytes, gateway.client_max_body_size
+    if body is not None and body < upload:
         raise GatewayError(
-            f"--client-max-body: {asked:,} bytes are less than the {largest:,} of "
+            f"--client-max-body-size: {body:,} bytes are less than the {upload:,} of "
             "max_upload_bytes, which then means nothing. Raise the one or lower the other."
         )
-    return largest + _SLACK_BYTES if asked is None else asked
+    return upload + _BODY_OVERHEAD_BYTES if body is None else body
 
 
-def _crew(plan: Plan, settings: Settings) -> Crew:
-    gate, environment = plan.gate, plan.environment
+def _worker_config(options: LaunchOptions, settings: Settings) -> WorkerConfig:
+    gateway, environment = options.gateway, options.environment
     present = present_gpus(environment)
-    gpus = assignments(gate.gpus, gate.workers, environment.get(VISIBLE), present)
-    shares = [
-        Share(gpu, threads if settings.cpu_threads is None else None)
-        for gpu, threads in zip(gpus, threads_of(_cores(), gate.workers), strict=True)
-    ]
-    limits = Limits(
-        startup_s=gate.startup_timeout,
-        silence_s=gate.health_timeout,
-        stop_s=settings.grace_s + _WORKER_SLACK_S,
+    gpus = assign_gpus(
+        gateway.gpus, gateway.workers, environment.get(CUDA_VISIBLE_DEVICES), present
     )
-    return Crew(tuple(shares), plan.flags, environment, limits, settings.log_format)
+    resources = [
+        Resources(gpu, threads if settings.cpu_threads is None else None)
+        for gpu, threads in zip(gpus, divide_threads(_cores(), gateway.workers), strict=True)
+    ]
+    policy = RestartPolicy(
+        startup_timeout_s=gateway.startup_timeout,
+        health_timeout_s=gateway.health_timeout,
+        stop_timeout_s=settings.grace_s + _WORKER_STOP_SLACK_S,
+    )
+    flags, log_format = options.worker_flags, settings.log_format
+    return WorkerConfig(tuple(resources), flags, environment, policy, log_format)
 
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def _admission(settings: Settings) -> Admits:
+def _authorize(settings: Settings) -> Authorize:
     """Who may ask for scores may read the metrics."""
     if settings.api_keys_file is None:
         return lambda _: True

@@ -1,8 +1,8 @@
-"""The workers: which of them serve, and how one takes another's place.
+"""The pool of workers: which of them serve, and how they are replaced.
 
-A worker listens on a socket of its own. While it serves, a link of a name that never changes leads
-there, and that is the name Nginx knows: whether a worker gets requests is decided here, in an
-instant, and Nginx need not be told.
+A worker listens on a socket of its own. While it serves, a symbolic link leads there whose name
+never changes, and that is the name Nginx knows: a worker gets requests or does not by its link
+alone, at once and without a reload of Nginx.
 """
 
 from __future__ import annotations
@@ -10,194 +10,175 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from audio_score_server.gateway.machine import Event, Limits
-from audio_score_server.gateway.member import Member
-from audio_score_server.gateway.nginx import link_of
-from audio_score_server.gateway.probe import ask
-from audio_score_server.gateway.rundir import RunDir
-from audio_score_server.gateway.upkeep import Upkeep
-from audio_score_server.gateway.workers import Share, worker_program
+from audio_score_server.gateway.files import BestEffortUpdate
+from audio_score_server.gateway.nginx_config import worker_socket
+from audio_score_server.gateway.probe import is_ok
+from audio_score_server.gateway.process_state import State
+from audio_score_server.gateway.run_dir import RunDir
+from audio_score_server.gateway.supervised import SupervisedProcess
+from audio_score_server.gateway.worker import WorkerConfig, worker_spec
 
 _LOG = logging.getLogger(__name__)
-_OK: Final = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Crew:
-    """What workers are made of.
-
-    Attributes:
-        shares: of the machine, one for each worker.
-        flags: of the server.
-        environment: the launcher's own.
-        limits: of their lives.
-        form: of the log.
-    """
-
-    shares: tuple[Share, ...]
-    flags: Mapping[str, str | None]
-    environment: Mapping[str, str]
-    limits: Limits
-    form: str
+_POLL_S: Final = 0.05
 
 
 @dataclass(slots=True, eq=False)
 class Worker:
-    """A place among the workers, and the process that fills it.
+    """A worker of the pool.
 
     Attributes:
-        index: number of the place.
-        socket: on which the process listens.
-        member: the process.
-        restarts_before: of those that have had the place since the launcher's start.
+        index: its number, from 0; its replacement has the same.
+        socket: path of the Unix socket that its process listens on.
+        supervised: the process.
+        earlier_restarts: of the workers that it replaced.
     """
 
     index: int
     socket: Path
-    member: Member
-    restarts_before: int = 0
+    supervised: SupervisedProcess
+    earlier_restarts: int = 0
+
+    @property
+    def state(self) -> State:
+        """Of its process."""
+        return self.supervised.state
 
     @property
     def restarts(self) -> int:
-        """How often the place had to be filled again because a process had failed."""
-        return self.restarts_before + self.member.restarts
+        """How often a worker of this number was restarted since the supervisor's start."""
+        return self.earlier_restarts + self.supervised.restarts
 
 
-class Fleet:
+class WorkerPool:
     """All workers of a run.
 
     Attributes:
-        crew: what workers are made of from now on.
-        links: that lead to those that serve.
-        workers: one for each place.
+        config: what workers are started with.
+        links: to the sockets of those that serve.
+        workers: by number.
     """
 
-    def __init__(self, rundir: RunDir, crew: Crew, on_change: Callable[[], None]) -> None:
-        """Make as many as there are shares; they start with the first tick."""
-        self.crew = crew
-        self._rundir = rundir
+    def __init__(
+        self, run_dir: RunDir, config: WorkerConfig, on_change: Callable[[], None]
+    ) -> None:
+        """Make as many as ``config`` has resources for; they start with the first tick."""
+        self.config = config
+        self._run_dir = run_dir
         self._on_change = on_change
         self._generation = 0
-        self._leaving: list[Worker] = []
-        self.links = Upkeep(f"The links to the workers in {rundir.path}", self._link)
+        self._transient: list[Worker] = []
+        """Replacements that are not ready yet, and the replaced that have not stopped yet."""
+        self.links = BestEffortUpdate(f"The links to the workers in {run_dir.path}", self._link)
         self.workers: list[Worker] = []
-        self.workers = [self._worker(index) for index in range(len(crew.shares))]
+        self.workers = [self._worker(index) for index in range(len(config.resources))]
 
-    def members(self) -> list[Member]:
-        """Also those that are leaving."""
-        return [worker.member for worker in (*self.workers, *self._leaving)]
-
-    def apply(self, event: Event) -> None:
-        """Let something happen to all of them."""
-        for member in self.members():
-            member.apply(event)
+    def processes(self) -> list[SupervisedProcess]:
+        """Of all workers, those included that are coming or going."""
+        return [worker.supervised for worker in (*self.workers, *self._transient)]
 
     def serving(self) -> list[Worker]:
-        """Those that get requests: the ready ones; where there are none, those that ail."""
-        for state in ("ready", "ailing"):
-            chosen = [worker for worker in self.workers if worker.member.machine.state == state]
+        """Those that get requests: the ready ones; where there are none, the unhealthy ones."""
+        for state in (State.READY, State.UNHEALTHY):
+            chosen = [worker for worker in self.workers if worker.state == state]
             if chosen:
                 return chosen
         return []
 
     @property
-    def settled(self) -> bool:
-        """Whether each is ready or given up."""
-        states = {worker.member.machine.state for worker in self.workers}
-        return states <= {"ready", "given up"}
+    def has_started(self) -> bool:
+        """Whether each is ready or fatal."""
+        return all(worker.state in (State.READY, State.FATAL) for worker in self.workers)
 
     @property
-    def lost(self) -> bool:
-        """Whether none is left that could serve."""
-        return all(worker.member.machine.state == "given up" for worker in self.workers)
+    def is_fatal(self) -> bool:
+        """Whether all are."""
+        return all(worker.state == State.FATAL for worker in self.workers)
 
-    def _link(self) -> None:
-        serving = {worker.index: worker.socket.name for worker in self.serving()}
-        for worker in self.workers:
-            _set_link(self._rundir.path / link_of(worker.index), serving.get(worker.index))
+    def describe_failure(self) -> str:
+        """Why all are fatal, and the remedy."""
+        processes = [(worker.supervised.name, worker.supervised.process) for worker in self.workers]
+        errors = "; ".join(f"{name} {process.last_error}" for name, process in processes)
+        remedy = "The lines above say why."
+        if any(process.on_exit == State.FATAL for _, process in processes):
+            remedy += " If time is all that they lack, allow more with --startup-timeout."
+        return f"No worker is left: {errors}. {remedy}"
 
-    async def roll(self, crew: Crew) -> bool:
-        """Replace the workers one at a time; whether all of them were.
+    async def replace(self, config: WorkerConfig) -> bool:
+        """Replace the workers one at a time, each when its replacement is ready.
 
-        A new one that does not get ready is dropped, and those that are left stay what they are.
+        Returns:
+            Whether all were; after a replacement that does not get ready, the rest stay.
         """
         for index, old in enumerate(self.workers):
-            self.crew, before = crew, self.crew
+            self.config, before = config, self.config
             new = self._worker(index)
-            self._leaving.append(new)
-            if not await self._is_ready(new):
-                self.crew = before
+            self._transient.append(new)
+            ready = await self._becomes_ready(new)
+            self._transient.remove(new)
+            if not ready:
+                self.config = before
                 _LOG.error(
                     "%s with new settings %s: the others stay as they are.",
-                    new.member.name,
-                    new.member.machine.reason,
+                    new.supervised.name,
+                    new.supervised.process.last_error,
                 )
-                self._leaving.remove(new)
                 return False
-            self._leaving.remove(new)
-            new.restarts_before = old.restarts
+            new.earlier_restarts = old.restarts
             self.workers[index] = new
             self.links.update()
-            await self._dismiss(old)
+            await self._retire(old)
         return True
 
-    async def _is_ready(self, worker: Worker) -> bool:
-        while not worker.member.machine.over:
-            if worker.member.machine.state == "ready":
+    async def _becomes_ready(self, worker: Worker) -> bool:
+        while not worker.supervised.process.is_final:
+            if worker.state == State.READY:
                 return True
-            await asyncio.sleep(0.05)
-        self._forget(worker)
+            await asyncio.sleep(_POLL_S)
+        self._remove_files(worker)
         return False
 
-    async def _dismiss(self, worker: Worker) -> None:
-        self._leaving.append(worker)
-        worker.member.stop()
-        await worker.member.over.wait()
-        self._leaving.remove(worker)
-        self._forget(worker)
+    async def _retire(self, worker: Worker) -> None:
+        self._transient.append(worker)
+        worker.supervised.stop()
+        await worker.supervised.finished.wait()
+        self._transient.remove(worker)
+        self._remove_files(worker)
 
-    def _forget(self, worker: Worker) -> None:
+    def _remove_files(self, worker: Worker) -> None:
         worker.socket.unlink(missing_ok=True)
-        self._rundir.forget_uploads(worker.socket.stem)
+        self._run_dir.remove_temp_dir(worker.socket.stem)
 
     def stop(self) -> None:
-        """Have all of them end in order."""
-        for member in self.members():
-            member.stop()
+        """Have all of them shut down gracefully."""
+        for process in self.processes():
+            process.stop()
 
     def _worker(self, index: int) -> Worker:
         self._generation += 1
-        generation, crew = self._generation, self.crew
-        socket = self._rundir.path / f"worker-{index}.{generation}.sock"
-
-        async def is_well(limit_s: float) -> bool | None:
-            answer = await ask(socket, "/health/ready", limit_s)
-            return None if answer is None else answer.status == _OK
-
-        member = Member(
-            lambda: worker_program(
-                index,
-                socket,
-                self._rundir.uploads(socket.stem),
-                crew.shares[index],
-                crew.flags,
-                crew.environment,
-            ),
-            is_well,
-            crew.limits,
-            crew.form,
+        config = self.config
+        socket = self._run_dir.path / f"worker-{index}.{self._generation}.sock"
+        supervised = SupervisedProcess(
+            lambda: worker_spec(config, index, socket, self._run_dir.make_temp_dir(socket.stem)),
+            lambda timeout_s: is_ok(socket, "/health/ready", timeout_s),
+            config.policy,
+            config.log_format,
             self._changed,
         )
-        return Worker(index, socket, member)
+        return Worker(index, socket, supervised)
 
-    def _changed(self, _: Member) -> None:
+    def _changed(self) -> None:
         self.links.update()
         self._on_change()
+
+    def _link(self) -> None:
+        targets = {worker.index: worker.socket.name for worker in self.serving()}
+        for worker in self.workers:
+            _set_link(self._run_dir.path / worker_socket(worker.index), targets.get(worker.index))
 
 
 def _set_link(link: Path, target: str | None) -> None:

@@ -7,49 +7,51 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audio_score_server.gateway.machine import (
-    ALIVE,
+from audio_score_server.gateway.process_state import (
+    RUNNING,
     Action,
     Event,
     Exited,
-    Heard,
-    Limits,
-    Machine,
-    Paused,
-    Stop,
+    ProbeResult,
+    ProcessState,
+    RestartPolicy,
+    StopRequested,
+    SupervisorPaused,
     Tick,
-    delay_s,
-    step,
+    backoff_s,
+    transition,
 )
 
-LIMITS: Final = Limits(startup_s=100, silence_s=10, stop_s=20)
+POLICY: Final = RestartPolicy(startup_timeout_s=100, health_timeout_s=10, stop_timeout_s=20)
 _EVENTS: Final = st.one_of(
     st.just(Tick()),
-    st.builds(Heard, st.booleans()),
+    st.builds(ProbeResult, st.booleans()),
     st.builds(Exited, st.sampled_from([0, 1, 2, 3, -9])),
-    st.just(Stop()),
-    st.builds(Paused, st.floats(0, 100)),
+    st.just(StopRequested()),
+    st.builds(SupervisorPaused, st.floats(0, 100)),
 )
 _STEPS: Final = st.lists(st.tuples(_EVENTS, st.floats(0, 40)), max_size=60)
 
 
-def _begun() -> Machine:
-    machine, actions = step(Machine.begin(0), Tick(), 0, LIMITS)
-    assert (machine.state, actions) == ("starting", (Action.SPAWN,))
-    return machine
+def _starting() -> ProcessState:
+    process, actions = transition(ProcessState.initial(0), Tick(), 0, POLICY)
+    assert (process.state, actions) == ("starting", (Action.SPAWN,))
+    return process
 
 
-def _ready() -> Machine:
-    machine, actions = step(_begun(), Heard(True), 1, LIMITS)
-    assert (machine.state, actions) == ("ready", ())
-    return machine
+def _ready() -> ProcessState:
+    process, actions = transition(_starting(), ProbeResult(True), 1, POLICY)
+    assert (process.state, actions) == ("ready", ())
+    return process
 
 
-def _after(machine: Machine, *events: tuple[Event, float]) -> tuple[Machine, tuple[Action, ...]]:
+def _after(
+    process: ProcessState, *events: tuple[Event, float]
+) -> tuple[ProcessState, tuple[Action, ...]]:
     actions: tuple[Action, ...] = ()
     for event, now in events:
-        machine, actions = step(machine, event, now, LIMITS)
-    return machine, actions
+        process, actions = transition(process, event, now, POLICY)
+    return process, actions
 
 
 @given(_STEPS)
@@ -57,145 +59,145 @@ def _after(machine: Machine, *events: tuple[Event, float]) -> tuple[Machine, tup
 def test_there_is_one_process_at_a_time_and_only_it_is_signalled(
     steps: list[tuple[Event, float]],
 ) -> None:
-    machine, running, now = Machine.begin(0), False, 0.0
+    process, running, now = ProcessState.initial(0), False, 0.0
     for event, passed in steps:
         now += passed
         if isinstance(event, Exited):
             if not running:
                 continue
             running = False
-        was_over = machine.over
-        machine, actions = step(machine, event, now, LIMITS)
+        was_final = process.is_final
+        process, actions = transition(process, event, now, POLICY)
         for action in actions:
             assert running == (action is not Action.SPAWN)
             running = True
-        assert running == (machine.state in ALIVE)
-        assert not (was_over and (actions or not machine.over))
+        assert running == (process.state in RUNNING)
+        assert not (was_final and (actions or not process.is_final))
 
 
 @given(_STEPS)
 @settings(deadline=None)
-def test_who_is_told_to_stop_ends(steps: list[tuple[Event, float]]) -> None:
-    machine, running, now = Machine.begin(0), False, 0.0
+def test_a_request_to_stop_always_ends_in_a_final_state(steps: list[tuple[Event, float]]) -> None:
+    process, running, now = ProcessState.initial(0), False, 0.0
     for event, passed in steps:
         now += passed
         if isinstance(event, Exited) and not running:
             continue
-        machine, _ = step(machine, event, now, LIMITS)
-        running = machine.alive
-    machine, first = step(machine, Stop(), now, LIMITS)
-    now += LIMITS.stop_s + 100 * len(steps) + 1  # later than any pause
-    machine, later = step(machine, Tick(), now, LIMITS)
+        process, _ = transition(process, event, now, POLICY)
+        running = process.is_running
+    process, first = transition(process, StopRequested(), now, POLICY)
+    now += POLICY.stop_timeout_s + 100 * len(steps) + 1  # later than any pause
+    process, later = transition(process, Tick(), now, POLICY)
     if running:
-        assert machine.killed
+        assert process.killed
         assert Action.SPAWN not in (*first, *later)
-        machine, _ = step(machine, Exited(-9), now, LIMITS)
-    assert machine.over
+        process, _ = transition(process, Exited(-9), now, POLICY)
+    assert process.is_final
 
 
 @given(st.integers(1, 1_000))
 @settings(deadline=None)
-def test_delays_grow_to_their_cap(failures: int) -> None:
-    delay = delay_s(failures, LIMITS)
-    assert LIMITS.first_delay_s <= delay <= LIMITS.longest_delay_s
-    assert delay <= delay_s(failures + 1, LIMITS)
-    assert delay in (LIMITS.longest_delay_s, LIMITS.first_delay_s * 2 ** (failures - 1))
+def test_the_backoff_grows_to_its_maximum(failures: int) -> None:
+    backoff = backoff_s(failures, POLICY)
+    assert POLICY.initial_backoff_s <= backoff <= POLICY.max_backoff_s
+    assert backoff <= backoff_s(failures + 1, POLICY)
+    assert backoff in (POLICY.max_backoff_s, POLICY.initial_backoff_s * 2 ** (failures - 1))
 
 
-def test_a_crash_is_followed_by_a_start_later_and_later() -> None:
-    machine, now, waits = _ready(), 1.0, []
+def test_the_backoff_grows_with_each_crash() -> None:
+    process, now, waits = _ready(), 1.0, []
     for _ in range(10):
-        machine, _ = step(machine, Exited(-9), now, LIMITS)
-        assert machine.state == "waiting"
-        waits.append(machine.due - now)
-        machine, actions = step(machine, Tick(), machine.due - 0.01, LIMITS)
+        process, _ = transition(process, Exited(-9), now, POLICY)
+        assert process.state == "backoff"
+        waits.append(process.restart_at - now)
+        process, actions = transition(process, Tick(), process.restart_at - 0.01, POLICY)
         assert actions == ()
-        now = machine.due
-        machine, actions = _after(machine, (Tick(), now))
+        now = process.restart_at
+        process, actions = _after(process, (Tick(), now))
         assert actions == (Action.SPAWN,)
-        machine, _ = step(machine, Heard(True), now, LIMITS)
+        process, _ = transition(process, ProbeResult(True), now, POLICY)
     assert waits[:4] == [0.25, 0.5, 1, 2]
-    assert waits[-1] == LIMITS.longest_delay_s
-    assert machine.reason == "was killed by signal 9"
+    assert waits[-1] == POLICY.max_backoff_s
+    assert process.last_error == "was killed by signal 9"
 
 
 def test_failures_are_forgotten_after_a_stable_time() -> None:
     tried = replace(_ready(), failures=7)
-    stable, _ = step(tried, Exited(1), 1 + LIMITS.stable_s, LIMITS)
-    shaky, _ = step(tried, Exited(1), LIMITS.stable_s, LIMITS)
+    stable, _ = transition(tried, Exited(1), 1 + POLICY.stable_after_s, POLICY)
+    shaky, _ = transition(tried, Exited(1), POLICY.stable_after_s, POLICY)
     assert (stable.failures, shaky.failures) == (1, 8)
 
 
 @pytest.mark.parametrize(
-    ("code", "starts", "reason"),
+    ("code", "starts", "error"),
     [
-        (1, LIMITS.failed_starts, "ended with code 1"),
-        (-11, LIMITS.failed_starts, "was killed by signal 11"),
-        (2, 1, "ended with code 2 (its settings are wrong)"),
-        (3, 1, "ended with code 3 (no model could be loaded)"),
+        (1, POLICY.max_failed_starts, "exited with code 1"),
+        (-11, POLICY.max_failed_starts, "was killed by signal 11"),
+        (2, 1, "exited with code 2 (its settings are wrong)"),
+        (3, 1, "exited with code 3 (no model could be loaded)"),
     ],
 )
-def test_starts_that_fail_are_given_up(code: int, starts: int, reason: str) -> None:
-    machine, now = Machine.begin(0), 0.0
+def test_failed_starts_are_fatal(code: int, starts: int, error: str) -> None:
+    process, now = ProcessState.initial(0), 0.0
     for _ in range(starts):
-        assert not machine.over
-        now = max(now, machine.due)
-        machine, _ = _after(machine, (Tick(), now), (Exited(code), now + 1))
+        assert not process.is_final
+        now = max(now, process.restart_at)
+        process, _ = _after(process, (Tick(), now), (Exited(code), now + 1))
         now += 1
-    assert (machine.state, machine.starts, machine.reason) == ("given up", starts, reason)
+    assert (process.state, process.starts, process.last_error) == ("fatal", starts, error)
 
 
-def test_a_process_that_was_ready_is_never_given_up_for_ending() -> None:
-    machine, now = _ready(), 1.0
+def test_a_process_that_was_ready_is_never_fatal_for_exiting() -> None:
+    process, now = _ready(), 1.0
     for _ in range(50):
-        machine, _ = step(machine, Exited(3), now, LIMITS)
-        now = machine.due
-        machine, _ = _after(machine, (Tick(), now), (Heard(True), now))
-    assert machine.state == "ready"
+        process, _ = transition(process, Exited(3), now, POLICY)
+        now = process.restart_at
+        process, _ = _after(process, (Tick(), now), (ProbeResult(True), now))
+    assert process.state == "ready"
 
 
 def test_a_start_that_takes_too_long_is_the_last() -> None:
-    machine, actions = _after(_begun(), (Heard(False), 99), (Tick(), 100.5))
-    assert (machine.state, actions) == ("stopping", (Action.KILL,))
-    machine, actions = _after(machine, (Exited(-9), 101))
-    assert (machine.state, actions) == ("given up", ())
-    assert machine.reason == "was not ready after 100 s"
+    process, actions = _after(_starting(), (ProbeResult(False), 99), (Tick(), 100.5))
+    assert (process.state, actions) == ("stopping", (Action.KILL,))
+    process, actions = _after(process, (Exited(-9), 101))
+    assert (process.state, actions) == ("fatal", ())
+    assert process.last_error == "was not ready after 100 s"
 
 
-def test_silence_is_death_and_any_answer_is_life() -> None:
-    machine, actions = _after(_ready(), (Heard(True), 5), (Tick(), 15))
-    assert (machine.state, actions) == ("ready", ())
-    machine, actions = _after(machine, (Tick(), 15.1))
-    assert (machine.state, actions) == ("stopping", (Action.KILL,))
-    machine, actions = _after(machine, (Exited(-9), 15.2), (Tick(), 15.5))
-    assert (machine.state, actions) == ("starting", (Action.SPAWN,))
-    assert machine.reason == "did not answer for 10 s"
+def test_one_that_does_not_answer_is_killed_and_restarted() -> None:
+    process, actions = _after(_ready(), (ProbeResult(True), 5), (Tick(), 15))
+    assert (process.state, actions) == ("ready", ())
+    process, actions = _after(process, (Tick(), 15.1))
+    assert (process.state, actions) == ("stopping", (Action.KILL,))
+    process, actions = _after(process, (Exited(-9), 15.2), (Tick(), 15.5))
+    assert (process.state, actions) == ("starting", (Action.SPAWN,))
+    assert process.last_error == "did not answer for 10 s"
 
 
-def test_the_supervisors_own_pause_is_no_silence() -> None:
-    paused, actions = _after(_ready(), (Paused(1_000), 1_001), (Tick(), 1_002))
+def test_the_supervisors_own_pause_counts_for_nothing() -> None:
+    paused, actions = _after(_ready(), (SupervisorPaused(1_000), 1_001), (Tick(), 1_002))
     assert (paused.state, actions) == ("ready", ())
 
 
-def test_one_that_ails_recovers_or_is_replaced() -> None:
-    ailing, actions = _after(_ready(), (Heard(False), 2), (Heard(False), 61))
-    assert (ailing.state, actions) == ("ailing", ())
-    recovered, _ = _after(ailing, (Heard(True), 62))
+def test_an_unhealthy_one_recovers_or_is_replaced() -> None:
+    unhealthy, actions = _after(_ready(), (ProbeResult(False), 2), (ProbeResult(False), 61))
+    assert (unhealthy.state, actions) == ("unhealthy", ())
+    recovered, _ = _after(unhealthy, (ProbeResult(True), 62))
     assert recovered.state == "ready"
-    replaced, actions = _after(ailing, (Tick(), 62.1))
+    replaced, actions = _after(unhealthy, (Tick(), 62.1))
     assert (replaced.state, actions) == ("stopping", (Action.TERMINATE,))
     replaced, actions = _after(replaced, (Exited(0), 63), (Tick(), 64))
     assert (replaced.state, actions) == ("starting", (Action.SPAWN,))
 
 
 def test_one_that_does_not_stop_is_killed_once() -> None:
-    machine, actions = _after(_ready(), (Stop(), 2))
+    process, actions = _after(_ready(), (StopRequested(), 2))
     assert actions == (Action.TERMINATE,)
-    machine, actions = _after(machine, (Tick(), 22))
+    process, actions = _after(process, (Tick(), 22))
     assert actions == ()
-    machine, actions = _after(machine, (Tick(), 22.1))
-    assert (actions, machine.killed) == ((Action.KILL,), True)
-    machine, actions = _after(machine, (Tick(), 40))
+    process, actions = _after(process, (Tick(), 22.1))
+    assert (actions, process.killed) == ((Action.KILL,), True)
+    process, actions = _after(process, (Tick(), 40))
     assert actions == ()
-    machine, actions = _after(machine, (Exited(-9), 41))
-    assert (machine.state, actions) == ("ended", ())
+    process, actions = _after(process, (Exited(-9), 41))
+    assert (process.state, actions) == ("stopped", ())
