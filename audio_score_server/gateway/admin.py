@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final
 
 import uvicorn
 from starlette.applications import Starlette
@@ -24,9 +25,6 @@ from audio_score_server.gateway.probe import get
 from audio_score_server.gateway.process_state import State
 from audio_score_server.gateway.processes import GatewayProcesses
 from audio_score_server.listener import Listener
-
-if TYPE_CHECKING:
-    import httpx
 
 _WORKER_TIMEOUT_S: Final = 3.0
 _RETRY_AFTER_S: Final = 2
@@ -84,7 +82,7 @@ class AdminServer:
         answers = await self._get_each("/health", self._processes.serving_sockets(), {})
         if not answers or not self._is_ready():
             return _not_ready()
-        health = next(iter(answers.values())).json()
+        health: dict[str, Any] = json.loads(next(iter(answers.values())))
         states = {each.name: each.state for each in self._processes.status().processes}
         return JSONResponse({**health, "status": "ready", "processes": states})
 
@@ -98,21 +96,21 @@ class AdminServer:
             )
         headers = {} if authorization is None else {"Authorization": authorization}
         answers = await self._get_each("/metrics", self._processes.running_sockets(), headers)
-        merged = merge_metrics({index: answer.text for index, answer in answers.items()})
+        merged = merge_metrics({index: answer.decode() for index, answer in answers.items()})
         own = process_metrics(self._processes.status().processes)
         return Response(exposition([*merged, *own]), media_type=CONTENT_TYPE)
 
     async def _get_each(
         self, path: str, sockets: Mapping[int, Path], headers: Mapping[str, str]
-    ) -> dict[int, httpx.Response]:
-        """Successful answers of workers, by their numbers."""
+    ) -> dict[int, bytes]:
+        """What workers answer, of those that do, by their numbers."""
         answers = await asyncio.gather(
             *(get(socket, path, _WORKER_TIMEOUT_S, headers) for socket in sockets.values())
         )
         return {
-            index: answer
+            index: answer.content
             for index, answer in zip(sockets, answers, strict=True)
-            if answer is not None and answer.is_success
+            if answer is not None and answer.status == 200
         }
 
 
