@@ -14,8 +14,9 @@
           worker.py   how a worker is started
           gpus.py     which GPU it gets
         supervised.py one process under supervision
-          process_state.py when it is started, stopped, restarted, given up
-          child.py    child processes that die with the supervisor
+          process_state.py when it is started, stopped and restarted
+          child.py    child processes and their output
+            pdeathsig.py how they come to die with the supervisor
           probe.py    health checks
       admin.py        health and metrics of the whole
         metrics.py    the workers' metrics merged

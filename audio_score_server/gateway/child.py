@@ -21,8 +21,7 @@ from pathlib import Path
 from typing import IO, Final
 
 _PR_SET_CHILD_SUBREAPER: Final = 36
-_UNLESS_ORPHANED: Final = '[ "$PPID" -eq "$0" ] || exit 1; exec "$@"'
-"""A parent that died before the death signal was set sends none."""
+_PDEATHSIG: Final = Path(__file__).with_name("pdeathsig.py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +60,8 @@ def with_death_signal(
     Not by ``preexec_fn``: between fork and exec, a lock that another thread of the supervisor held
     would be held for ever, and the supervisor would wait for it.
     """
-    name = death_signal.name.removeprefix("SIG")
-    shell = ("sh", "-c", _UNLESS_ORPHANED, str(parent_pid))
-    return ["setpriv", "--pdeathsig", name, *shell, *command]
+    arguments = (str(_PDEATHSIG), str(parent_pid), str(death_signal.value))
+    return [sys.executable, "-I", "-S", *arguments, *command]
 
 
 class ChildProcess:

@@ -2,47 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import resource
-import signal
 import socket
-import subprocess
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from audio_score_server.gateway import nginx_config
-from audio_score_server.gateway.child import with_death_signal
 from audio_score_server.gateway.errors import GatewayError
 from audio_score_server.gateway.run_dir import RunDir
 
-_CHECK_TIMEOUT_S: Final = 30.0
 _MIN_OPEN_FILES: Final = 1024
 _MAX_OPEN_FILES: Final = 16_384
 _BACKLOG: Final = 2048
-
-
-def check_setpriv(environment: Mapping[str, str]) -> None:
-    """Check that processes can be started that die with this one.
-
-    Raises:
-        GatewayError: ``setpriv`` is missing or too old, or there is no shell.
-    """
-    command = with_death_signal(["true"], os.getpid(), signal.SIGKILL)
-    try:
-        subprocess.run(
-            command,
-            env=dict(environment),
-            capture_output=True,
-            check=True,
-            timeout=_CHECK_TIMEOUT_S,
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        reason = (getattr(error, "stderr", None) or str(error).encode()).decode().strip()
-        raise GatewayError(
-            f"setpriv does not run: {reason}. Install util-linux 2.33 or newer; BusyBox's own will "
-            "not do."
-        ) from None
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -67,7 +67,6 @@ async def _run(options: LaunchOptions, settings: Settings, run_dir: RunDir) -> i
     """Check everything first, so that nothing is started in vain."""
     gateway = options.gateway
     nginx = find_nginx(gateway.nginx, options.environment)
-    preflight.check_setpriv(options.environment)
     with preflight.bind(gateway.listen_host, gateway.listen_port) as listener:
         if gateway.tls_certificate is not None and gateway.tls_key is not None:
             preflight.link_certificate(run_dir, gateway.tls_certificate, gateway.tls_key)
