@@ -16,8 +16,8 @@ from typing import Final
 
 import psutil
 
-from audio_score_server.gateway.checks import find_nginx
 from audio_score_server.gateway.errors import GatewayError
+from audio_score_server.gateway.nginx import find_nginx
 from bench.serving_load import make_request
 from bench.serving_processes import Server, environment, free_port, running
 from bench.serving_stage import Stage
@@ -67,7 +67,7 @@ def started(stage: Stage, workers: int) -> Iterator[Setup]:
         else:
             command = [
                 *(sys.executable, "run_server_with_gate.py", *config, "--listen-port", str(port)),
-                *("--workers", str(workers), "--grace", "2"),
+                *("--workers", str(workers), "--shutdown-timeout", "2"),
                 *("--run-dir", f"{scratch}/run", "--log-dir", f"{scratch}/logs"),
             ]
         with running(command, environment({}), port, stage.first) as server:
@@ -173,9 +173,9 @@ def _answered(connection: socket.socket) -> bool:
 
 
 def _family(server: Server) -> list[tuple[str, psutil.Process]]:
-    launcher = psutil.Process(server.pid)
-    named = [("launcher", launcher)]
-    for child in launcher.children(recursive=True):
+    supervisor = psutil.Process(server.pid)
+    named = [("supervisor", supervisor)]
+    for child in supervisor.children(recursive=True):
         words = " ".join(child.cmdline())
         if words.startswith("nginx"):
             named.append(("Nginx, " + ("master" if "master" in words else "worker"), child))

@@ -1,4 +1,4 @@
-"""The command lines of the gateway: start it, and see how it is."""
+"""The command lines of the gateway: start it, and show its status."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from audio_score_server.cli.flags import EXIT_SETTINGS
 from audio_score_server.errors import SettingsError
 from audio_score_server.gateway.errors import GatewayError
 from audio_score_server.gateway.settings import (
+    RENAMED,
     GatewaySettings,
     flag_of,
     load_gateway_settings,
@@ -26,7 +27,7 @@ from audio_score_server.telemetry.logs import configure_logs
 
 GATE_DESCRIPTION: Final = "Run several servers behind Nginx and keep them running."
 STATUS_DESCRIPTION: Final = (
-    "Show how the processes of a gateway are: a table on a terminal, JSON otherwise."
+    "Show the status of a gateway's processes: a table on a terminal, JSON otherwise."
 )
 _STATUS_FLAGS: Final = ("run_dir",)
 _EPILOG: Final = "Flags go before AUDIO_SCORE_GATE_* variables."
@@ -53,6 +54,8 @@ def main(default_config: Path, arguments: Sequence[str] | None = None) -> int:
 def add_gate_flags(parser: argparse.ArgumentParser) -> None:
     """Give a command a flag for each of the gateway's settings."""
     _add(parser, tuple(GatewaySettings.model_fields))
+    for name in RENAMED:
+        parser.add_argument(flag_of(name), dest=name, help=argparse.SUPPRESS)
 
 
 def add_status_flags(parser: argparse.ArgumentParser) -> None:
@@ -89,31 +92,32 @@ def gate(flags: Mapping[str, object], default_config: Path) -> int:
         return EXIT_SETTINGS
     configure_logs("info" if settings.worker_log_level else servers.log_level, servers.log_format)
     # Imported once the settings are known to be right.
-    from audio_score_server.gateway.plan import Plan
+    from audio_score_server.gateway.resolve import LaunchOptions
     from audio_score_server.gateway.supervisor import launch
 
-    words = {name.replace("_", "-"): value for name, value in server_flags.items()}
+    worker_flags = {name.replace("_", "-"): value for name, value in server_flags.items()}
     try:
-        return launch(Plan(settings, read, words, dict(os.environ)), servers)
+        return launch(LaunchOptions(settings, read, worker_flags, dict(os.environ)), servers)
     except KeyboardInterrupt:
         return _EXIT_INTERRUPTED
 
 
 def status(flags: Mapping[str, object], default_config: Path) -> int:
-    """Show how a gateway's processes are.
+    """Show the status of a gateway's processes.
 
     Returns:
-        Exit code: 0, also where some are not well; 1 when there is none; 2 for wrong settings.
+        Exit code: 0, also where some are not ready; 1 when there is none; 2 for wrong settings.
     """
-    from audio_score_server.gateway.status import read_status, table
+    from audio_score_server.gateway.status import format_table, read_status
 
     try:
-        told = read_status(load_gateway_settings(flags, os.environ).run_dir)
+        found = read_status(load_gateway_settings(flags, os.environ).run_dir)
     except SettingsError as error:
         print(f"Wrong settings: {error}", file=sys.stderr)
         return EXIT_SETTINGS
     except GatewayError as error:
         print(error, file=sys.stderr)
         return error.exit_code
-    print(table(told, time.time()) if sys.stdout.isatty() else json.dumps(told, indent=2))
+    text = format_table(found, time.time()) if sys.stdout.isatty() else json.dumps(found, indent=2)
+    print(text)
     return 0

@@ -13,6 +13,6 @@ class GatewayError(AudioScoreError):
     """The gateway cannot start or go on; the text names the cause and the remedy."""
 
     def __init__(self, text: str, exit_code: int = EXIT_FAILED) -> None:
-        """``exit_code``: of the launcher."""
+        """``exit_code``: of the supervisor."""
         super().__init__(text)
         self.exit_code = exit_code

@@ -9,29 +9,27 @@ from typing import Final
 
 from audio_score_server.gateway.errors import GatewayError
 
-AUTO: Final = "auto"
-NONE: Final = "none"
-VISIBLE: Final = "CUDA_VISIBLE_DEVICES"
-_ORDER: Final = "CUDA_DEVICE_ORDER"
+CUDA_VISIBLE_DEVICES: Final = "CUDA_VISIBLE_DEVICES"
+_AUTO: Final = "auto"
 _DEVICE: Final = re.compile(r"\d+|(GPU|MIG)-[0-9A-Za-z/-]+")
 _LISTED: Final = re.compile(r"^GPU (\d+):", re.MULTILINE)
-_NOTHING: Final = ("", "-1", "NoDevFiles")
-"""What ``CUDA_VISIBLE_DEVICES`` says where no device may be used."""
-_LIST_S: Final = 20.0
+_NO_DEVICES: Final = ("", "-1", "NoDevFiles")
+"""Values of ``CUDA_VISIBLE_DEVICES`` where no device may be used."""
+_LIST_TIMEOUT_S: Final = 20.0
 
-Assignment = str | None
-"""What a worker may see: a device, ``""`` for none, or None where that is not for us to say."""
+GpuAssignment = str | None
+"""Device that a worker may see; ``""`` for none, None where its environment stays as it is."""
 
 
-def parse_choice(text: str) -> list[str] | None:
-    """The devices that ``--gpus`` names; None for ``auto``, nothing for ``none``.
+def parse_gpus(text: str) -> list[str] | None:
+    """The devices that ``--gpus`` names; None for ``auto``, no devices for ``none``.
 
     Raises:
         ValueError: the text is neither of these.
     """
-    if text == AUTO:
+    if text == _AUTO:
         return None
-    if text == NONE:
+    if text == "none":
         return []
     devices = [part.strip() for part in text.split(",")]
     if not all(_DEVICE.fullmatch(device) for device in devices):
@@ -41,21 +39,21 @@ def parse_choice(text: str) -> list[str] | None:
     return devices
 
 
-def assignments(
-    choice: str, workers: int, inherited: str | None, present: Sequence[str]
-) -> list[Assignment]:
+def assign_gpus(
+    gpus: str, workers: int, inherited: str | None, present: Sequence[str]
+) -> list[GpuAssignment]:
     """One device for each worker, round robin.
 
     Args:
-        choice: as given with ``--gpus``.
+        gpus: as given with ``--gpus``.
         workers: how many.
-        inherited: ``CUDA_VISIBLE_DEVICES`` of the launcher; None where unset.
+        inherited: the supervisor's ``CUDA_VISIBLE_DEVICES``; None where unset.
         present: numbers of the machine's devices.
 
     Raises:
         GatewayError: a device that is named is not there.
     """
-    devices = parse_choice(choice)
+    devices = parse_gpus(gpus)
     if devices == []:
         return [""] * workers
     if devices is None:
@@ -63,27 +61,29 @@ def assignments(
         if not devices:
             return [None] * workers
     missing = [each for each in devices if each.isdecimal() and each not in present]
-    if missing and choice != AUTO:
-        have = f"there are {', '.join(present)}" if present else "nvidia-smi tells of none"
+    if missing and gpus != _AUTO:
+        have = f"there are {', '.join(present)}" if present else "nvidia-smi lists none"
         raise GatewayError(
-            f"--gpus {choice}: GPU {', '.join(missing)} is not there; {have}. Name others, or say "
+            f"--gpus {gpus}: GPU {', '.join(missing)} is not there; {have}. Name others, or say "
             "auto."
         )
     return [devices[index % len(devices)] for index in range(workers)]
 
 
 def _visible(inherited: str) -> list[str]:
-    if inherited.strip() in _NOTHING:
+    if inherited.strip() in _NO_DEVICES:
         return []
     return [part.strip() for part in inherited.split(",")]
 
 
-def environment_of(assignment: Assignment) -> dict[str, str]:
+def gpu_environment(gpu: GpuAssignment) -> dict[str, str]:
     """Variables that give a worker its device, numbered as ``nvidia-smi`` numbers them."""
-    return {} if assignment is None else {_ORDER: "PCI_BUS_ID", VISIBLE: assignment}
+    if gpu is None:
+        return {}
+    return {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", CUDA_VISIBLE_DEVICES: gpu}
 
 
-def listed(text: str) -> list[str]:
+def parse_gpu_list(text: str) -> list[str]:
     """Numbers of the devices in the output of ``nvidia-smi -L``."""
     return _LISTED.findall(text)
 
@@ -91,14 +91,14 @@ def listed(text: str) -> list[str]:
 def present_gpus(environment: Mapping[str, str]) -> list[str]:
     """Numbers of the machine's devices; none where ``nvidia-smi`` is missing or fails."""
     try:
-        answer = subprocess.run(
+        output = subprocess.run(
             ["nvidia-smi", "-L"],
             env=dict(environment),
             capture_output=True,
             text=True,
-            timeout=_LIST_S,
+            timeout=_LIST_TIMEOUT_S,
             check=True,
-        )
+        ).stdout
     except (OSError, subprocess.SubprocessError):
         return []
-    return listed(answer.stdout)
+    return parse_gpu_list(output)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -11,30 +10,17 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
+from audio_score_server.gateway.status import ProcessStatus
+
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _LABEL: Final = "worker"
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessState:
-    """What the launcher tells of a process.
-
-    Attributes:
-        name: ``worker-0``, ``nginx``.
-        state: where it is in its life.
-        restarts: since the launcher's start.
-    """
-
-    name: str
-    state: str
-    restarts: int
-
-
-def merged(texts: Mapping[int, str]) -> list[Metric]:
+def merge_metrics(texts: Mapping[int, str]) -> list[Metric]:
     """The workers' metrics, each sample labelled with its worker's number.
 
     Args:
-        texts: what each worker answers, in Prometheus' text format.
+        texts: each worker's metrics in Prometheus' text format, by its number.
 
     Raises:
         ValueError: one of them is not in that format.
@@ -50,19 +36,19 @@ def merged(texts: Mapping[int, str]) -> list[Metric]:
     return list(families.values())
 
 
-def supervision(states: Iterable[ProcessState]) -> list[Metric]:
-    """The launcher's own metrics."""
+def process_metrics(processes: Iterable[ProcessStatus]) -> list[Metric]:
+    """The supervisor's own metrics."""
     state = GaugeMetricFamily(
-        "audio_score_gateway_process",
-        "Processes of the gateway and the states that they are in.",
+        "audio_score_gateway_process_state",
+        "1 for the state that each process of the gateway is in.",
         labels=["process", "state"],
     )
     restarts = CounterMetricFamily(
-        "audio_score_gateway_restarts",
-        "How often a process was started again because it had ended or did not answer.",
+        "audio_score_gateway_process_restarts",
+        "How often a process was restarted because it had exited or did not answer.",
         labels=["process"],
     )
-    for each in states:
+    for each in processes:
         state.add_metric([each.name, each.state], 1)
         restarts.add_metric([each.name], each.restarts)
     return [state, restarts]
@@ -71,11 +57,11 @@ def supervision(states: Iterable[ProcessState]) -> list[Metric]:
 def exposition(families: Sequence[Metric]) -> bytes:
     """All of them in Prometheus' text format."""
     registry = CollectorRegistry()
-    registry.register(_Ready(families))
+    registry.register(_Families(families))
     return generate_latest(registry)
 
 
-class _Ready(Collector):
+class _Families(Collector):
     def __init__(self, families: Sequence[Metric]) -> None:
         self._families = families
 

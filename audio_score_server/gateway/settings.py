@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, NoReturn, Self
 
 from pydantic import (
     AfterValidator,
@@ -19,26 +19,28 @@ from pydantic import (
 )
 
 from audio_score_server.errors import SettingsError
-from audio_score_server.gateway.gpus import parse_choice
+from audio_score_server.gateway.gpus import parse_gpus
 from audio_score_server.settings.load import GATE_PREFIX, given
 
+RENAMED: Final = {"client_max_body": "client_max_body_size", "grace": "shutdown_timeout"}
+"""Old name to new name; the old ones are errors that name the new ones."""
 _SIZE: Final = re.compile(r"(\d+)([km]?)", re.IGNORECASE)
 _UNITS: Final = {"": 1, "k": 1024, "m": 1024**2}
 
 
 def _parse_size(size: object) -> object:
-    """``25m`` as bytes; what is no size is left for validation to refuse."""
+    """``25m`` in bytes; what is no size is left for validation to reject."""
     match = _SIZE.fullmatch(str(size).strip())
     return int(match[1]) * _UNITS[match[2].lower()] if match else size
 
 
 def _check_gpus(text: str) -> str:
-    parse_choice(text)
+    parse_gpus(text)
     return text
 
 
 class GatewaySettings(BaseModel):
-    """Everything that can be set of the launcher; immutable."""
+    """Everything that can be set of the supervisor; immutable."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False
@@ -63,7 +65,7 @@ class GatewaySettings(BaseModel):
         default=None,
         description="Least severe messages that workers log; as their settings say where unset.",
     )
-    client_max_body: Annotated[int, BeforeValidator(_parse_size)] | None = Field(
+    client_max_body_size: Annotated[int, BeforeValidator(_parse_size)] | None = Field(
         default=None,
         description="Largest request body that Nginx takes (`25m`); `max_upload_bytes` and 1 MiB "
         "where unset.",
@@ -72,7 +74,9 @@ class GatewaySettings(BaseModel):
         default="auto",
         description="GPUs to spread the workers over: `auto` (all of them), `none`, or `0,1`.",
     )
-    run_dir: Path = Field(default=Path("run"), description="Folder of sockets; one launcher each.")
+    run_dir: Path = Field(
+        default=Path("run"), description="Folder of sockets; one supervisor each."
+    )
     log_dir: Path = Field(
         default=Path("logs"), description="Folder of Nginx' logs and of uploads in transit."
     )
@@ -81,7 +85,7 @@ class GatewaySettings(BaseModel):
         default=600.0,
         description="Seconds until a worker must be ready, building the cache included.",
     )
-    grace: Annotated[float, Field(ge=0)] = Field(
+    shutdown_timeout: Annotated[float, Field(ge=0)] = Field(
         default=20.0, description="Seconds that requests may go on after a signal to stop."
     )
     health_timeout: Annotated[float, Field(ge=1)] = Field(
@@ -120,30 +124,39 @@ def load_gateway_settings(
         environment: usually ``os.environ``; empty variables count as unset.
 
     Raises:
-        SettingsError: one is misspelt or wrong; the text names source, cause and right name.
+        SettingsError: one is misspelt, renamed or wrong; the text names source, cause and right
+            name.
     """
-    names = {variable_of(name): name for name in GatewaySettings.model_fields}
+    names = {variable_of(name): name for name in (*GatewaySettings.model_fields, *RENAMED)}
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
     for variable, value in given(environment).items():
         if variable.startswith(GATE_PREFIX):
-            name = names.get(variable) or _misspelt(variable, names)
+            name = names.get(variable) or _unknown(variable)
+            _check_current(name, variable_of)
             values[name], origins[name] = value, variable
     for name, flag in flags.items():
         if flag is not None:
+            _check_current(name, flag_of)
             values[name], origins[name] = flag, flag_of(name)
     try:
         return GatewaySettings.model_validate(values)
     except ValidationError as error:
-        raise SettingsError("\n".join(_explained(error, origins))) from None
+        raise SettingsError("\n".join(_explain(error, origins))) from None
 
 
-def _misspelt(variable: str, known: Iterable[str]) -> str:
-    nearest = difflib.get_close_matches(variable, list(known), n=1, cutoff=0.0)[0]
+def _unknown(variable: str) -> NoReturn:
+    known = map(variable_of, GatewaySettings.model_fields)
+    nearest = difflib.get_close_matches(variable, known, n=1, cutoff=0.0)[0]
     raise SettingsError(f"unknown environment variable {variable!r}; did you mean {nearest!r}?")
 
 
-def _explained(error: ValidationError, origins: Mapping[str, str]) -> Iterable[str]:
+def _check_current(name: str, written: Callable[[str], str]) -> None:
+    if name in RENAMED:
+        raise SettingsError(f"{written(name)} is now called {written(RENAMED[name])}.")
+
+
+def _explain(error: ValidationError, origins: Mapping[str, str]) -> Iterable[str]:
     for problem in error.errors(include_url=False):
         if not problem["loc"]:
             yield f"--tls-certificate, --tls-key: {problem['msg']}."

@@ -1,18 +1,18 @@
-"""How the processes of a gateway are, for people and for machines."""
+"""The status of a gateway's processes, for people and for programs."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from audio_score_server.gateway.errors import GatewayError
-from audio_score_server.gateway.gpus import Assignment
-from audio_score_server.gateway.rundir import STATUS, owner_of, write_whole
+from audio_score_server.gateway.gpus import GpuAssignment
+from audio_score_server.gateway.run_dir import STATUS, owner_of
 
-_HEAD: Final = ("process", "state", "for", "pid", "restarts", "gpu", "threads", "last trouble")
+_HEADER: Final = ("process", "state", "for", "pid", "restarts", "gpu", "threads", "last error")
 _UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
 
@@ -22,23 +22,23 @@ class ProcessStatus:
 
     Attributes:
         name: ``worker-0``, ``nginx``.
-        state: where it is in its life.
-        since: when it came to that, in seconds since 1970.
+        state: one of ``process_state.State``.
+        state_since: when it entered that, in seconds since 1970.
         pid: None while there is no process.
-        restarts: since the launcher's start.
-        trouble: how it last ended when nobody asked it to; empty for never.
-        gpu: that a worker was given; None where nobody has said.
-        threads: that a worker was given.
+        restarts: since the supervisor's start.
+        last_error: why it last exited when nobody asked it to; empty for never.
+        gpu: that a worker was given; None where it was given none.
+        cpu_threads: that a worker was given; None where its settings decide.
     """
 
     name: str
     state: str
-    since: float
+    state_since: float
     pid: int | None
     restarts: int
-    trouble: str
-    gpu: Assignment = None
-    threads: int | None = None
+    last_error: str
+    gpu: GpuAssignment = None
+    cpu_threads: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,41 +46,36 @@ class Status:
     """The gateway.
 
     Attributes:
-        launcher: its process number.
-        address: where it listens.
+        pid: of the supervisor.
+        url: where it listens.
         state: ``starting``, ``serving``, ``degraded`` or ``stopping``.
-        since: when the launcher was started, in seconds since 1970.
-        processes: of it.
+        started_at: when the supervisor was started, in seconds since 1970.
+        processes: the workers and Nginx.
     """
 
-    launcher: int
-    address: str
+    pid: int
+    url: str
     state: str
-    since: float
+    started_at: float
     processes: tuple[ProcessStatus, ...]
 
 
-def write_status(run: Path, status: Status) -> None:
-    """Put it where ``read_status`` looks."""
-    write_whole(run / STATUS, json.dumps(asdict(status), indent=2) + "\n")
-
-
 def read_status(run: Path) -> dict[str, Any]:
-    """The status of the launcher that has a run directory.
+    """The status of the supervisor that uses a run directory.
 
     Raises:
-        GatewayError: there is none.
+        GatewayError: none uses it, or it cannot be read.
     """
-    nobody = GatewayError(
-        f"No launcher uses {run}. Start one with run_server_with_gate.py, or name its folder with "
-        "--run-dir."
+    unused = GatewayError(
+        f"No supervisor uses {run}. Start one with run_server_with_gate.py, or name its folder "
+        "with --run-dir."
     )
     try:
         if owner_of(run) is None:
-            raise nobody
+            raise unused
         status: dict[str, Any] = json.loads((run / STATUS).read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
-        raise nobody from None
+        raise unused from None
     except OSError as error:
         raise GatewayError(
             f"{run} cannot be read: {error.strerror}. Ask as the user who started the gateway."
@@ -88,40 +83,33 @@ def read_status(run: Path) -> dict[str, Any]:
     return status
 
 
-def table(status: dict[str, Any], now: float) -> str:
-    """For people; ``now`` is in seconds since 1970."""
+def format_table(status: dict[str, Any], now: float) -> str:
+    """A status for people; ``now`` is in seconds since 1970."""
     head = (
-        f"{status['address']} is {status['state']}; launcher {status['launcher']}, up for "
-        f"{lasting(now - status['since'])}.\n"
+        f"{status['url']} is {status['state']}; supervisor {status['pid']}, up for "
+        f"{format_duration(now - status['started_at'])}.\n"
     )
-    rows = [_HEAD, *(_row(each, now) for each in status["processes"])]
+    rows = [_HEADER, *(_row(each, now) for each in status["processes"])]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return head + "\n".join(_line(row, widths) for row in rows)
+    lines = (
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
+    return head + "\n".join(lines)
 
 
 def _row(process: dict[str, Any], now: float) -> Sequence[str]:
-    return (
+    cells = (
         process["name"],
         process["state"],
-        lasting(now - process["since"]),
-        _cell(process["pid"]),
-        str(process["restarts"]),
-        _cell(process["gpu"]),
-        _cell(process["threads"]),
-        _cell(process["trouble"]),
+        format_duration(now - process["state_since"]),
+        *(process[name] for name in ("pid", "restarts", "gpu", "cpu_threads", "last_error")),
     )
+    return ["-" if cell in (None, "") else str(cell) for cell in cells]
 
 
-def _cell(value: object) -> str:
-    return "-" if value in (None, "") else str(value)
-
-
-def _line(row: Sequence[str], widths: Sequence[int]) -> str:
-    return "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-
-
-def lasting(seconds: float) -> str:
-    """A time in the largest unit that it fills."""
+def format_duration(seconds: float) -> str:
+    """A duration in the largest unit that it fills."""
     for length, unit in _UNITS:
         if seconds >= length:
             return f"{seconds / length:.1f} {unit}"

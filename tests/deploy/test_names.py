@@ -11,7 +11,7 @@ import pytest
 
 from audio_score_server.cli import FLAGS
 from audio_score_server.gateway.settings import GatewaySettings, flag_of, variable_of
-from audio_score_server.gateway.supervisor import _NGINX_START_S
+from audio_score_server.gateway.supervisor import NGINX_STARTUP_TIMEOUT_S
 from audio_score_server.serving.server import _CLOSE_S
 from audio_score_server.settings import Settings
 from audio_score_server.settings.load import CONFIG_VARIABLE, VARIABLES
@@ -87,7 +87,7 @@ def test_nobody_is_killed_while_it_stops_in_order() -> None:
     longest = _GRACE_S + _CLOSE_S
     servers = {path.name: _seconds(unit(path)["TimeoutStopSec"][0]) for path in UNITS}
     assert servers["audio-score@.service"] > longest
-    both = GatewaySettings.model_fields["grace"].default + longest
+    both = GatewaySettings.model_fields["shutdown_timeout"].default + longest
     assert servers["audio-score-gateway.service"] > both
     compose = re.search(r"stop_grace_period: (\w+)", COMPOSE.read_text())
     assert compose is not None
@@ -99,9 +99,9 @@ def test_nobody_is_killed_while_it_stops_in_order() -> None:
 
 def test_a_start_may_take_longer_than_the_gateway_allows_a_worker() -> None:
     allowed_s = GatewaySettings.model_fields["startup_timeout"].default
-    # The launcher has Nginx to start, too, once the workers are ready.
+    # The supervisor has Nginx to start, too, once the workers are ready.
     for path in UNITS:
-        assert _seconds(unit(path)["TimeoutStartSec"][0]) > allowed_s + _NGINX_START_S
+        assert _seconds(unit(path)["TimeoutStartSec"][0]) > allowed_s + NGINX_STARTUP_TIMEOUT_S
     probe = container()["startupProbe"]
     assert probe["periodSeconds"] * probe["failureThreshold"] > allowed_s
 
@@ -114,7 +114,7 @@ def test_the_watchdog_is_slower_than_a_request_may_be() -> None:
     assert unit(path)["Type"] == ["notify"]
 
 
-def test_a_launcher_that_is_stuck_is_ended_later_than_it_would_end_a_worker() -> None:
+def test_a_supervisor_that_is_stuck_is_ended_later_than_it_would_end_a_worker() -> None:
     gateway = unit(DEPLOY / "systemd" / "audio-score-gateway.service")
     silence_s = GatewaySettings.model_fields["health_timeout"].default
     assert gateway["Type"] == ["notify"]

@@ -1,4 +1,4 @@
-"""Real gateways for tests: the launcher, its workers, Nginx, and load on them."""
+"""Real gateways for tests: the supervisor, its workers, Nginx, and load on them."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Gate(ServerProcess):
 
     @property
     def status(self) -> dict[str, Any]:
-        """What the launcher has written down last."""
+        """What the supervisor has written down last."""
         text = (self.folder / "run" / "status.json").read_text()
         status: dict[str, Any] = json.loads(text)
         return status
@@ -65,7 +65,7 @@ class Gate(ServerProcess):
         (nginx,) = (each for each in processes if each["name"] == "nginx")
         return nginx
 
-    def at_full_strength(self) -> bool:
+    def is_serving(self) -> bool:
         return bool(self.status["state"] == "serving")
 
     def wait_for(self, condition: Callable[[], bool]) -> None:
@@ -79,7 +79,7 @@ class Gate(ServerProcess):
 
 @contextmanager
 def gate_of(folder: Path, *flags: str, **variables: str) -> Iterator[Gate]:
-    """A launcher with its files in a folder; killed at the end if it still runs."""
+    """A supervisor with its files in a folder; killed at the end if it still runs."""
     process = subprocess.Popen(
         [
             *(sys.executable, str(ROOT / "run_server_with_gate.py"), "--listen-port", "0"),
@@ -103,7 +103,7 @@ def gate_of(folder: Path, *flags: str, **variables: str) -> Iterator[Gate]:
 def serving_gate(
     folder: Path, workers: int, *flags: str, batch_ms: float = 100, **settings: object
 ) -> Iterator[Gate]:
-    """A launcher of workers with a stand-in for a model, once it serves."""
+    """A supervisor of workers with a stand-in for a model, once it serves."""
     config = write_config(folder, batch_ms=batch_ms, **settings)
     with gate_of(folder, "--config", config, "--workers", str(workers), *flags) as gate:
         assert gate.url
@@ -211,8 +211,8 @@ class Load:
         except (HTTPException, TimeoutError) as error:
             client.leave()
             return None, repr(error)
-        said = "200" if answer.status == 200 else f"{answer.status} {answer.body!r}"
+        outcome = "200" if answer.status == 200 else f"{answer.status} {answer.body!r}"
         if answer.headers["Connection"] == "close":
             client.leave()
-            return None, said
-        return client, said
+            return None, outcome
+        return client, outcome

@@ -28,10 +28,10 @@ def _change(folder: Path, **settings: object) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **settings}))
 
 
-def _hang_up(gate: Gate, said: str) -> None:
+def _reload(gate: Gate, message: str) -> None:
     before = len(gate.lines)
     gate.process.send_signal(signal.SIGHUP)
-    gate.wait_for(lambda: any(said in line for line in gate.lines[before:]))
+    gate.wait_for(lambda: any(message in line for line in gate.lines[before:]))
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -41,7 +41,7 @@ def test_workers_are_replaced_one_at_a_time(tmp_path: Path, workers: int) -> Non
         model = {"key": "newer", "type": "fake", "batch_ms": 10}
         with Load(gate.url) as load:
             _change(tmp_path, models=[model])
-            _hang_up(gate, "All workers have been replaced.")
+            _reload(gate, "All workers have been replaced.")
             load.wait_for_more()
         assert list(load.counts) == ["200"]
         assert before.isdisjoint(worker["pid"] for worker in gate.workers())
@@ -57,16 +57,16 @@ def test_wrong_settings_and_workers_that_fail_change_nothing(tmp_path: Path) -> 
         (before,) = gate.workers()
         good = (tmp_path / "config.json").read_text()
         (tmp_path / "config.json").write_text("{")
-        _hang_up(gate, "Everything stays as it was, the new settings are wrong: ")
+        _reload(gate, "Everything stays as it was, the new settings are wrong: ")
         (tmp_path / "config.json").write_text(good)
         broken = {"key": "w", "type": "whisper", "model_id": str(tmp_path)}
         _change(tmp_path, models=[broken])
-        _hang_up(gate, "the others stay as they are.")
+        _reload(gate, "the others stay as they are.")
         assert gate.workers() == [before]
         assert get(gate.url, "/models").json[0]["key"] == "fake"
         (tmp_path / "config.json").write_text(good)
         _change(tmp_path, max_upload_bytes=2_000_000)
-        _hang_up(gate, "All workers have been replaced.")
+        _reload(gate, "All workers have been replaced.")
         assert "client_max_body_size 3048576;" in (tmp_path / "run" / "nginx.conf").read_text()
 
 
@@ -90,8 +90,8 @@ def _answered(gate: Gate) -> int:
     return log.count('"POST /score HTTP/1.1" status=200 ')
 
 
-def test_a_request_in_flight_has_the_grace_and_no_more(tmp_path: Path) -> None:
-    flags = ("--grace", "1")
+def test_a_request_in_flight_has_the_shutdown_timeout_and_no_more(tmp_path: Path) -> None:
+    flags = ("--shutdown-timeout", "1")
     with serving_gate(
         tmp_path, 1, *flags, batch_ms=1_000, max_batch_size=1, shutdown_timeout_s=0.2
     ) as gate:
@@ -130,7 +130,7 @@ def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
         client.send(ask(SECOND))
         wait_until(_is_in(gate, 1))
         gate.process.send_signal(signal.SIGTERM)
-        gate.wait_for_line(lambda line: "Told to stop;" in line)
+        gate.wait_for_line(lambda line: "Stopping;" in line)
         gate.process.send_signal(signal.SIGTERM)
         assert gate.wait() == 1
     wait_until_none_is_left(tmp_path)

@@ -14,9 +14,9 @@ from typing import Final
 
 import pytest
 
-from audio_score_server.gateway.checks import check_configuration, find_nginx, nginx_command
-from audio_score_server.gateway.nginx import Site, configuration, link_of
-from audio_score_server.gateway.rundir import RunDir
+from audio_score_server.gateway.nginx import find_nginx, install_config
+from audio_score_server.gateway.nginx_config import NginxConfig, render, worker_socket
+from audio_score_server.gateway.run_dir import RunDir
 from tests.gateway.gate import needs_nginx
 from tests.process.clients import Answer, Client, ask, get, wait_until
 
@@ -33,9 +33,9 @@ class _Worker(socketserver.ThreadingUnixStreamServer):
 
     daemon_threads = True
 
-    def __init__(self, path: Path, fate: str) -> None:
+    def __init__(self, path: Path, behaviour: str) -> None:
         super().__init__(str(path), _Connection)
-        self.path, self.fate = path, fate
+        self.path, self.behaviour = path, behaviour
         self.seen = 0
         threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
 
@@ -52,14 +52,16 @@ class _Connection(socketserver.StreamRequestHandler):
                 if field.lower().startswith(b"content-length:"):
                     length = int(field.split(b":")[1])
             self.rfile.read(length)
-            fate = worker.fate if line.startswith(b"POST") else "200"
-            worker.seen += fate == worker.fate and line.startswith(b"POST")
-            if fate in (_DEATH, _DYING):
-                if fate == _DEATH:
+            behaviour = worker.behaviour if line.startswith(b"POST") else "200"
+            worker.seen += behaviour == worker.behaviour and line.startswith(b"POST")
+            if behaviour in (_DEATH, _DYING):
+                if behaviour == _DEATH:
                     worker.path.unlink(missing_ok=True)
                 return
             body = b'{"detail":"said by a worker"}'
-            head = f"HTTP/1.1 {fate} {_ANSWERS[fate]}\r\nContent-Length: {len(body)}\r\n\r\n"
+            head = (
+                f"HTTP/1.1 {behaviour} {_ANSWERS[behaviour]}\r\nContent-Length: {len(body)}\r\n\r\n"
+            )
             self.wfile.write(head.encode() + body)
 
 
@@ -81,38 +83,38 @@ class _Gateway:
 
 @pytest.fixture
 def gateway(tmp_path: Path) -> Iterator[Callable[..., _Gateway]]:
-    """Starts Nginx before workers of these fates; without one for a place, nobody is there."""
+    """Starts Nginx before workers of these behaviours; without one for a place, nobody is there."""
     with ExitStack() as stack:
-        yield lambda *fates: stack.enter_context(_serving(tmp_path, fates))
+        yield lambda *behaviours: stack.enter_context(_serving(tmp_path, behaviours))
 
 
 @contextmanager
-def _serving(folder: Path, fates: tuple[str | None, ...]) -> Iterator[_Gateway]:
+def _serving(folder: Path, behaviours: tuple[str | None, ...]) -> Iterator[_Gateway]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         place = f"127.0.0.1:{free.getsockname()[1]}"
-    program = find_nginx("nginx", os.environ)
-    rundir = RunDir(folder / "run", folder / "logs")
-    site = Site(
+    binary = find_nginx("nginx", os.environ)
+    run_dir = RunDir(folder / "run", folder / "logs")
+    config = NginxConfig(
         listen=place,
-        pid=str(rundir.path / "nginx.pid"),
-        workers=len(fates),
-        max_body=10**6,
-        max_upload=10**6,
-        request_s=10,
-        silence_s=10,
-        grace_s=1,
+        pid_path=str(run_dir.path / "nginx.pid"),
+        workers=len(behaviours),
+        max_body_bytes=10**6,
+        max_upload_bytes=10**6,
+        request_timeout_s=10,
+        health_timeout_s=10,
+        shutdown_timeout_s=1,
         user="root" if os.geteuid() == 0 else None,
-        lacks=program.lacks,
+        missing_modules=binary.missing_modules,
     )
-    check_configuration(program, rundir, configuration(site))
+    install_config(binary, run_dir, render(config))
     workers = [
-        _Worker(rundir.path / link_of(index), fate)
-        for index, fate in enumerate(fates)
-        if fate is not None
+        _Worker(run_dir.path / worker_socket(index), behaviour)
+        for index, behaviour in enumerate(behaviours)
+        if behaviour is not None
     ]
-    nginx = subprocess.Popen(nginx_command(program, rundir), cwd=rundir.path)
+    nginx = subprocess.Popen(binary.command(run_dir), cwd=run_dir.path)
     try:
-        wait_until(lambda: (rundir.path / "nginx.sock").exists() and _listens(place))
+        wait_until(lambda: (run_dir.path / "nginx.sock").exists() and _listens(place))
         yield _Gateway(f"http://{place}", workers)
     finally:
         nginx.terminate()
@@ -120,8 +122,8 @@ def _serving(folder: Path, fates: tuple[str | None, ...]) -> Iterator[_Gateway]:
         for worker in workers:
             worker.shutdown()
             worker.server_close()
-        rundir.clear()
-        rundir.release()
+        run_dir.clear()
+        run_dir.release()
 
 
 def _listens(place: str) -> bool:
@@ -148,9 +150,9 @@ def test_a_recording_that_kills_meets_two_workers_and_no_more(
 def test_those_who_are_not_there_are_passed_over(
     gateway: Callable[..., _Gateway], place: int
 ) -> None:
-    fates: list[str | None] = [None] * _WORKERS
-    fates[place] = "200"
-    serving = gateway(*fates)
+    behaviours: list[str | None] = [None] * _WORKERS
+    behaviours[place] = "200"
+    serving = gateway(*behaviours)
     assert [serving.score().status for _ in range(_WORKERS)] == [200] * _WORKERS
 
 
@@ -163,9 +165,9 @@ def test_one_who_dies_while_another_is_not_there_is_not_missed(
 
 @pytest.mark.parametrize("absent", [0, 2, 3])
 def test_one_who_is_dying_is_not_met_again(gateway: Callable[..., _Gateway], absent: int) -> None:
-    fates: list[str | None] = ["200", _DYING, "200", "200"]
-    fates[absent] = None
-    serving = gateway(*fates)
+    behaviours: list[str | None] = ["200", _DYING, "200", "200"]
+    behaviours[absent] = None
+    serving = gateway(*behaviours)
     assert [serving.score().status for _ in range(4 * _WORKERS)] == [200] * 4 * _WORKERS
 
 
@@ -183,7 +185,7 @@ def test_one_who_is_full_sends_to_another(gateway: Callable[..., _Gateway]) -> N
 
 
 @pytest.mark.parametrize(("status", "met"), [("503", 2), ("507", 1), ("502", 1)])
-def test_what_workers_say_is_passed_on(
+def test_what_workers_answer_is_passed_on(
     gateway: Callable[..., _Gateway], status: str, met: int
 ) -> None:
     serving = gateway(*[status] * _WORKERS)
@@ -192,12 +194,12 @@ def test_what_workers_say_is_passed_on(
     assert answer.detail == "said by a worker"
 
 
-def test_a_worker_alone_that_dies_is_told(gateway: Callable[..., _Gateway]) -> None:
+def test_a_single_worker_that_dies_is_a_503(gateway: Callable[..., _Gateway]) -> None:
     serving = gateway(_DEATH)
     assert serving.score().status == 503
     assert serving.met == 1
 
 
-def test_where_nobody_is_there_that_is_told(gateway: Callable[..., _Gateway]) -> None:
+def test_no_worker_at_all_is_a_503(gateway: Callable[..., _Gateway]) -> None:
     answer = gateway(None, None, None).score()
     assert (answer.status, answer.headers["Retry-After"]) == (503, "2")

@@ -76,7 +76,7 @@ def test_metrics_are_those_of_all_workers(gate: Gate) -> None:
         for worker in ("0", "1")
     ]
     assert gains == [2, 2]
-    assert after.of("audio_score_gateway_process", process="nginx", state="ready") == 1
+    assert after.of("audio_score_gateway_process_state", process="nginx", state="ready") == 1
 
 
 def test_documentation_and_the_rest_come_from_a_worker(gate: Gate) -> None:
@@ -124,25 +124,25 @@ def test_the_largest_upload_takes_little_memory(gate: Gate) -> None:
 def test_threads_are_divided_and_temporary_files_kept_together(gate: Gate) -> None:
     for worker in gate.workers():
         variables = psutil.Process(worker["pid"]).environ()
-        assert variables["AUDIO_SCORE_CPU_THREADS"] == str(worker["threads"])
+        assert variables["AUDIO_SCORE_CPU_THREADS"] == str(worker["cpu_threads"])
         assert Path(variables["TMPDIR"]).parent == gate.folder / "logs" / "worker_temp"
     cores = len(os.sched_getaffinity(0))
-    assert sum(worker["threads"] for worker in gate.workers()) == max(2, cores)
+    assert sum(worker["cpu_threads"] for worker in gate.workers()) == max(2, cores)
 
 
-def _status(gate: Gate, output: int) -> subprocess.CompletedProcess[bytes]:
+def _run_status(gate: Gate, output: int) -> subprocess.CompletedProcess[bytes]:
     run = str(gate.folder / "run")
     command = [sys.executable, "-m", "audio_score_server", "status", "--run-dir", run]
     return subprocess.run(command, cwd=ROOT, stdout=output, check=True)
 
 
 def test_status_is_json_for_machines_and_a_table_for_people(gate: Gate) -> None:
-    told = json.loads(_status(gate, subprocess.PIPE).stdout)
-    assert told["state"] == "serving"
-    assert told["launcher"] == gate.process.pid
-    assert told["address"] == gate.url
+    status = json.loads(_run_status(gate, subprocess.PIPE).stdout)
+    assert status["state"] == "serving"
+    assert status["pid"] == gate.process.pid
+    assert status["url"] == gate.url
     ours, theirs = pty.openpty()
-    _status(gate, theirs)
+    _run_status(gate, theirs)
     os.close(theirs)
     shown = os.read(ours, 10_000).decode()
     os.close(ours)

@@ -55,7 +55,7 @@ class Manager:
         return fields
 
     def is_silent_for(self, seconds: float) -> bool:
-        """Whether no sign of life comes for so long."""
+        """Whether no watchdog ping comes for so long."""
         try:
             self.wait_for("WATCHDOG", within_s=seconds)
         except TimeoutError:
@@ -74,7 +74,7 @@ class Manager:
 def supervised(
     config: str, manager: Manager, limit_s: float
 ) -> AbstractContextManager[GatedServer]:
-    """A starting server of a manager that wants a sign of life within the limit."""
+    """A starting server of a manager that wants a watchdog ping within the limit."""
     variables = {"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": str(round(limit_s * 1e6))}
     return gated_start(config, module=__name__, **variables)
 

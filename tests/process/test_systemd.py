@@ -1,4 +1,4 @@
-"""What systemd is told, over real datagram sockets."""
+"""What systemd is notified of, over real datagram sockets."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support import chirp, encoded
 pytestmark = pytest.mark.process
 SECOND: Final = encoded(chirp(1.0))
 LIMIT_S: Final = 0.4
-"""For a sign of life."""
+"""For a watchdog ping."""
 SILENCE_S: Final = 2 * LIMIT_S
 """So long a silence is no delay."""
 
@@ -29,7 +29,7 @@ def _address(folder: Path, abstract: bool) -> str:
 
 
 @pytest.mark.parametrize("abstract", [False, True])
-def test_it_tells_when_it_is_ready_and_when_it_stops(tmp_path: Path, abstract: bool) -> None:
+def test_it_notifies_when_it_is_ready_and_when_it_stops(tmp_path: Path, abstract: bool) -> None:
     with (
         Manager(_address(tmp_path, abstract)) as manager,
         supervised(write_config(tmp_path), manager, 60.0) as server,
@@ -54,7 +54,7 @@ def test_it_tells_when_it_is_ready_and_when_it_stops(tmp_path: Path, abstract: b
     assert "Traceback" not in server.log
 
 
-def test_signs_of_life_come_twice_a_limit_as_long_as_the_device_advances(tmp_path: Path) -> None:
+def test_watchdog_pings_come_twice_a_limit_as_long_as_the_device_advances(tmp_path: Path) -> None:
     config = write_config(tmp_path, request_timeout_s=0.5, max_batch_size=1)
     with (
         Manager(_address(tmp_path, False)) as manager,
@@ -77,11 +77,11 @@ def test_signs_of_life_come_twice_a_limit_as_long_as_the_device_advances(tmp_pat
         assert [client.answer().status for client in clients] == [504] * 2
         for client in clients:
             client.leave()
-    assert "No more signs of life" in server.log
+    assert "No more watchdog pings" in server.log
     assert "Traceback" not in server.log
 
 
-def test_a_model_that_is_not_well_ends_the_signs_of_life_until_it_is(tmp_path: Path) -> None:
+def test_an_unhealthy_model_ends_the_watchdog_pings_until_it_is_healthy(tmp_path: Path) -> None:
     config = write_config(tmp_path, canary_interval_s=0.01)
     with (
         Manager(_address(tmp_path, False)) as manager,
@@ -101,7 +101,7 @@ def test_a_model_that_is_not_well_ends_the_signs_of_life_until_it_is(tmp_path: P
         assert len([fields for fields in manager.heard if "READY" in fields]) == 1
 
 
-def test_an_event_loop_that_is_stuck_gives_no_sign_of_life(tmp_path: Path) -> None:
+def test_an_event_loop_that_is_stuck_sends_no_watchdog_ping(tmp_path: Path) -> None:
     with (
         Manager(_address(tmp_path, False)) as manager,
         supervised(write_config(tmp_path), manager, LIMIT_S) as server,
@@ -118,7 +118,7 @@ def test_a_manager_that_is_gone_is_no_reason_to_stop(tmp_path: Path) -> None:
     nowhere = str(tmp_path / "nowhere")
     with running("--config", write_config(tmp_path), NOTIFY_SOCKET=nowhere) as server:
         server.wait_until_ready()
-        server.wait_for_line(lambda line: "Cannot tell systemd STATUS: No such file" in line)
+        server.wait_for_line(lambda line: "Cannot notify systemd of STATUS: No such file" in line)
         assert server.stop() == 0
     assert "Traceback" not in server.log
 

@@ -36,7 +36,7 @@ def unheard(where: str, *command: str) -> Iterator[subprocess.Popen[bytes]]:
     try:
         yield process
     finally:
-        # A launcher's children, too, end in order.
+        # A supervisor's children, too, end in order.
         process.terminate()
         process.wait(30)
 

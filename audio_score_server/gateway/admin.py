@@ -1,4 +1,4 @@
-"""What the launcher itself answers behind Nginx: health and metrics of the whole."""
+"""What the supervisor itself answers behind Nginx: health and metrics of the whole gateway."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import uvicorn
 from starlette.applications import Starlette
@@ -17,42 +17,29 @@ from starlette.routing import Route
 
 from audio_score_server.gateway.metrics import (
     CONTENT_TYPE,
-    ProcessState,
     exposition,
-    merged,
-    supervision,
+    merge_metrics,
+    process_metrics,
 )
-from audio_score_server.gateway.probe import ask
+from audio_score_server.gateway.probe import get
+from audio_score_server.gateway.process_state import State
+from audio_score_server.gateway.processes import GatewayProcesses
 from audio_score_server.serving.listener import Listener
 
-_ANSWER_S: Final = 3.0
+_WORKER_TIMEOUT_S: Final = 3.0
 _RETRY_AFTER_S: Final = 2
 _KEEP_ALIVE_S: Final = 75
 
-
-class View(Protocol):
-    """What the front has to know of the gateway."""
-
-    def serving(self) -> Mapping[int, Path]:
-        """Numbers and sockets of the workers that get requests."""
-
-    def running(self) -> Mapping[int, Path]:
-        """Those of all that answer."""
-
-    def states(self) -> list[ProcessState]:
-        """Of all processes."""
+Authorize = Callable[[str | None], bool]
+"""Whether a request with this ``Authorization`` header may read the metrics."""
 
 
-Admits = Callable[[str | None], bool]
-"""Whether a request with this ``Authorization`` may see what is not for everyone."""
+class AdminServer:
+    """A small HTTP server on a Unix socket, inside the supervisor."""
 
-
-class Front:
-    """A small server on a Unix socket, inside the launcher."""
-
-    def __init__(self, socket: Path, view: View, admits: Admits) -> None:
+    def __init__(self, socket: Path, processes: GatewayProcesses, authorize: Authorize) -> None:
         """Listen; nothing is answered before ``serve``."""
-        self._view, self._admits = view, admits
+        self._processes, self._authorize = processes, authorize
         self._listener = Listener.on_path(socket)
         routes = [
             Route("/health/live", self._live),
@@ -60,7 +47,7 @@ class Front:
             Route("/health", self._health),
             Route("/metrics", self._metrics),
         ]
-        self._server = _Quiet(
+        self._server = _SignallessServer(
             uvicorn.Config(
                 Starlette(routes=routes),
                 log_config=None,
@@ -73,12 +60,12 @@ class Front:
         )
 
     async def serve(self) -> None:
-        """Answer until told to stop."""
+        """Answer until ``stop`` is called."""
         with self._listener:
             await self._server.serve(sockets=[self._listener.socket])
 
     def stop(self) -> None:
-        """Have ``serve`` end."""
+        """Have ``serve`` return."""
         self._server.should_exit = True
 
     async def _live(self, _: Request) -> Response:
@@ -88,41 +75,40 @@ class Front:
         return JSONResponse({"status": "ready"}) if self._is_ready() else _not_ready()
 
     def _is_ready(self) -> bool:
-        return any(
-            each.state == "ready" and each.name.startswith("worker") for each in self._view.states()
-        )
+        return any(worker.state == State.READY for worker in self._processes.pool.workers)
 
     async def _health(self, _: Request) -> Response:
-        """What a worker says of itself, and how all of them are."""
-        told = await self._asked("/health", self._view.serving(), {})
-        if not told or not self._is_ready():
+        """A worker's health, and the state of every process."""
+        answers = await self._get_each("/health", self._processes.serving_sockets(), {})
+        if not answers or not self._is_ready():
             return _not_ready()
-        states = {each.name: each.state for each in self._view.states()}
-        health: dict[str, Any] = json.loads(next(iter(told.values())))
+        health: dict[str, Any] = json.loads(next(iter(answers.values())))
+        states = {each.name: each.state for each in self._processes.status().processes}
         return JSONResponse({**health, "status": "ready", "processes": states})
 
     async def _metrics(self, request: Request) -> Response:
         authorization = request.headers.get("authorization")
-        if not self._admits(authorization):
+        if not self._authorize(authorization):
             return JSONResponse(
                 {"detail": "An API key is needed. Send it as 'Authorization: Bearer KEY'."},
                 401,
                 {"WWW-Authenticate": "Bearer"},
             )
         headers = {} if authorization is None else {"Authorization": authorization}
-        told = await self._asked("/metrics", self._view.running(), headers)
-        families = [*merged(told), *supervision(self._view.states())]
-        return Response(exposition(families), media_type=CONTENT_TYPE)
+        answers = await self._get_each("/metrics", self._processes.running_sockets(), headers)
+        merged = merge_metrics({index: answer.decode() for index, answer in answers.items()})
+        own = process_metrics(self._processes.status().processes)
+        return Response(exposition([*merged, *own]), media_type=CONTENT_TYPE)
 
-    async def _asked(
+    async def _get_each(
         self, path: str, sockets: Mapping[int, Path], headers: Mapping[str, str]
-    ) -> dict[int, str]:
-        """What workers answer, of those that do."""
+    ) -> dict[int, bytes]:
+        """What workers answer, of those that do, by their numbers."""
         answers = await asyncio.gather(
-            *(ask(socket, path, _ANSWER_S, headers) for socket in sockets.values())
+            *(get(socket, path, _WORKER_TIMEOUT_S, headers) for socket in sockets.values())
         )
         return {
-            index: answer.body.decode()
+            index: answer.content
             for index, answer in zip(sockets, answers, strict=True)
             if answer is not None and answer.status == 200
         }
@@ -133,8 +119,8 @@ def _not_ready() -> Response:
     return JSONResponse({"detail": detail}, 503, {"Retry-After": str(_RETRY_AFTER_S)})
 
 
-class _Quiet(uvicorn.Server):
-    """Leaves signals to the launcher."""
+class _SignallessServer(uvicorn.Server):
+    """Leaves signals to the supervisor."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -1,8 +1,10 @@
-"""Run as a program: becomes another one, which dies with the launcher that started it.
+"""Run as a program: becomes another one, which gets a signal when the supervisor dies.
 
-    python -I -S mortal.py LAUNCHER SIGNAL PROGRAM ARGUMENT...
+    python -I -S pdeathsig.py SUPERVISOR_PID SIGNAL PROGRAM ARGUMENT...
 
-Imports nothing but the standard library, so that it takes some hundredths of a second.
+Not by ``setpriv --pdeathsig``: that sets its own capabilities whatever it is asked for, which the
+systemd unit forbids. Imports nothing but the standard library, so that it takes some hundredths of
+a second.
 """
 
 from __future__ import annotations
@@ -14,19 +16,19 @@ import sys
 from typing import Final
 
 _PR_SET_PDEATHSIG: Final = 1
-_GONE: Final = 1
+_ORPHANED: Final = 1
 _CANNOT_START: Final = 127
 
 
 def main() -> int:
     """Become the program that the arguments name; the exit code where that cannot be."""
-    launcher, number, *command = sys.argv[1:]
-    # The wish outlives the change of program, but not a program with rights of its own.
+    parent, number, *command = sys.argv[1:]
+    # Kept across exec, but not by a program that runs with other privileges.
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
-    if os.getppid() != int(launcher):
-        # It died before this could be asked for.
-        return _GONE
-    # Python ignores them, and what is ignored stays so for the program that follows.
+    if os.getppid() != int(parent):
+        # It died before the signal could be asked for.
+        return _ORPHANED
+    # Python ignores them, and what is ignored stays so across exec.
     for name in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(name, signal.SIG_DFL)
     try:

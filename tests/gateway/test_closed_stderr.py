@@ -1,4 +1,4 @@
-"""Nobody hears what a launcher and its workers log; they serve, and end in order, all the same."""
+"""Nobody reads what a supervisor and its workers log; they serve and exit in order all the same."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ pytestmark = [pytest.mark.process, needs_nginx]
 
 
 @pytest.mark.parametrize("where", ["a reader that has gone", "nothing"])
-def test_a_gateway_that_nobody_hears_serves_and_ends_in_order(where: str, tmp_path: Path) -> None:
+def test_a_gateway_whose_log_nobody_reads_serves_and_exits_in_order(
+    where: str, tmp_path: Path
+) -> None:
     config = write_config(tmp_path)
     words = ("--config", config, "--workers", "1", "--listen-port", "0")
     folders = ("--run-dir", str(tmp_path / "run"), "--log-dir", str(tmp_path / "logs"))
     program = str(ROOT / "run_server_with_gate.py")
     with unheard(where, program, *words, *folders) as process:
         wait_until(lambda: _status(tmp_path).get("state") == "serving")
-        with Client(_status(tmp_path)["address"]) as client:
+        with Client(_status(tmp_path)["url"]) as client:
             assert client.send(ask(SECOND)).answer().status == 200
         process.terminate()
         assert process.wait(30) == 0
