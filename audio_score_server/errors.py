@@ -29,13 +29,14 @@
             ├── TooLongAudio
             └── TooLargeAudio
 
-Texts are written for the person who caused them: they name the cause and the remedy.
+Texts are written for the person who caused them: they name the cause and the remedy. Codes are
+stable, for programs.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import ClassVar, Final
 
 _LONGEST_NAME: Final = 80
 
@@ -48,41 +49,61 @@ def shortened(name: str) -> str:
 class AudioScoreError(Exception):
     """Base of every error raised on purpose."""
 
+    code: ClassVar[str] = "internal_error"
+
 
 class SettingsError(AudioScoreError):
     """A setting is misspelt, of the wrong type or out of range."""
+
+    code: ClassVar[str] = "invalid_settings"
 
 
 class ModelLoadError(AudioScoreError):
     """A configured model cannot be loaded."""
 
+    code: ClassVar[str] = "model_load_failed"
+
 
 class NoModelError(AudioScoreError):
     """No configured model could be loaded."""
+
+    code: ClassVar[str] = "no_model"
 
 
 class BatchError(AudioScoreError):
     """A model failed on a recording."""
 
+    code: ClassVar[str] = "model_failed"
+
 
 class DeviceMemoryError(AudioScoreError):
     """The device has too little memory for a recording, even alone."""
+
+    code: ClassVar[str] = "out_of_device_memory"
 
 
 class RemoteError(AudioScoreError):
     """A remote model refused, failed or answered nonsense."""
 
+    code: ClassVar[str] = "remote_model_failed"
+
 
 class RemoteTimeout(AudioScoreError):
     """A remote model did not answer in time."""
+
+    code: ClassVar[str] = "remote_model_timeout"
 
 
 class NotReady(AudioScoreError):
     """The server is starting or stopping."""
 
+    code: ClassVar[str] = "not_ready"
+
 
 class QueueFull(AudioScoreError):
     """More requests are under way than may be."""
+
+    code: ClassVar[str] = "overloaded"
 
     def __init__(self, count: int, retry_after_s: float) -> None:
         """``retry_after_s``: when there is likely to be room."""
@@ -96,9 +117,13 @@ class QueueFull(AudioScoreError):
 class Unauthorized(AudioScoreError):
     """The request bears no API key that is known."""
 
+    code: ClassVar[str] = "unauthorized"
+
 
 class TooManyRequests(AudioScoreError):
     """The client sends more than its rate allows."""
+
+    code: ClassVar[str] = "rate_limited"
 
     def __init__(self, per_minute: int, retry_after_s: float) -> None:
         """``retry_after_s``: when the client may send the next."""
@@ -112,66 +137,100 @@ class TooManyRequests(AudioScoreError):
 class RequestTimeout(AudioScoreError):
     """The request was not done by its deadline."""
 
+    code: ClassVar[str] = "request_timeout"
+
 
 class UploadTimeout(AudioScoreError):
     """The client did not send the request in time."""
+
+    code: ClassVar[str] = "upload_timeout"
 
 
 class EvaluationError(AudioScoreError):
     """Recordings cannot be evaluated as they were given."""
 
+    code: ClassVar[str] = "evaluation_failed"
+
 
 class RequestError(AudioScoreError):
     """The request cannot be served as it stands."""
+
+    code: ClassVar[str] = "invalid_request"
 
 
 class AmbiguousRequest(RequestError):
     """The request says a thing twice, or at two places."""
 
+    code: ClassVar[str] = "ambiguous_request"
+
 
 class DetailUnsupported(RequestError):
     """The request asks for a detail, and the model gives scores alone."""
+
+    code: ClassVar[str] = "detail_unsupported"
 
 
 class CapabilityUnsupported(RequestError):
     """The request asks a model for what it cannot do."""
 
+    code: ClassVar[str] = "capability_unsupported"
+
 
 class UnknownModel(RequestError):
     """The request names a model that is not loaded."""
+
+    code: ClassVar[str] = "unknown_model"
 
 
 class UnknownClip(RequestError):
     """The request names a clip that is not in the library."""
 
+    code: ClassVar[str] = "unknown_clip"
+
 
 class ReferenceMissing(RequestError):
     """The clip is in the library, but its reference features cannot be had."""
+
+    code: ClassVar[str] = "broken_clip"
 
 
 class AudioError(RequestError):
     """The recording cannot be used."""
 
+    code: ClassVar[str] = "unusable_audio"
+
 
 class EmptyAudio(AudioError):
     """No bytes at all."""
+
+    code: ClassVar[str] = "audio_empty"
 
 
 class UndecodableAudio(AudioError):
     """Bytes that no decoder takes for a recording."""
 
+    code: ClassVar[str] = "audio_undecodable"
+
 
 class SilentAudio(AudioError):
     """A clip in which nothing can be heard; a silent recording is scored."""
+
+    code: ClassVar[str] = "audio_silent"
 
 
 class TooShortAudio(AudioError):
     """Less sound than the shortest scorable recording."""
 
+    code: ClassVar[str] = "audio_too_short"
+
 
 class TooLongAudio(AudioError):
     """More sound than the limit allows."""
 
+    code: ClassVar[str] = "audio_too_long"
+
 
 class TooLargeAudio(AudioError):
     """More bytes than the limit allows."""
+
+    code: ClassVar[str] = "upload_too_large"

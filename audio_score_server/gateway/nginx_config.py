@@ -10,6 +10,8 @@ from typing import Final
 
 import jinja2
 
+from audio_score_server.paths import SCORE_PATHS
+
 CONFIG: Final = "nginx.conf"
 PID: Final = "nginx.pid"
 NGINX_SOCKET: Final = "nginx.sock"
@@ -25,6 +27,7 @@ TEMP_DIRS: Final = (
     *(f"{module}_temp" for module in OPTIONAL_MODULES),
 )
 """Folders below the log directory."""
+
 _TEMPLATE: Final = Path(__file__).with_name("nginx.conf.j2")
 
 
@@ -96,7 +99,7 @@ def render(config: NginxConfig) -> str:
     temp_dirs = [
         name for name in TEMP_DIRS if name.removesuffix("_temp") not in config.missing_modules
     ]
-    return template.render(asdict(config), temp_dirs=temp_dirs)
+    return template.render(asdict(config), temp_dirs=temp_dirs, score_paths=SCORE_PATHS)
 
 
 def _milliseconds(seconds: float) -> str:

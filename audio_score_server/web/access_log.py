@@ -17,12 +17,12 @@ from audio_score_server.telemetry.metrics import Metrics
 from audio_score_server.telemetry.request_id import request_id
 from audio_score_server.telemetry.stages import Stages
 from audio_score_server.telemetry.tracing import Tracing
+from audio_score_server.web.families import RouteFamilies
 
 _LOG = logging.getLogger("audio_score_server.access")
 _ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
 _CLIENT_CLOSED: Final = 499
 """What Nginx, too, logs for clients that left before the answer."""
-SCORE_PATHS: Final = ("/score", "/score/")
 _PROBES: Final = ("/health", "/health/live", "/health/ready", "/metrics")
 """Asked all the time; their lines are for those who look for them."""
 _OUTCOMES: Final = {
@@ -41,8 +41,11 @@ class AccessLogMiddleware:
     ``X-Request-Id`` (the client's own, or a new one) and ``Server-Timing``.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, tracing: Tracing | None) -> None:
+    def __init__(
+        self, app: ASGIApp, families: RouteFamilies, metrics: Metrics, tracing: Tracing | None
+    ) -> None:
         self._app = app
+        self._families = families
         self._metrics = metrics
         self._tracing = tracing
 
@@ -95,14 +98,15 @@ class AccessLogMiddleware:
             " ".join(f"{name}={value}" for name, value in logged.items()),
             extra={"fields": logged},
         )
-        if path not in SCORE_PATHS:
+        family = self._families.of(path)
+        if not family.observed:
             return
         self._metrics.observe_request(_outcome(status), stages, seconds)
         if self._tracing is not None:
             attributes = {"http.request.method": method, "http.response.status_code": status}
             headers = dict(Headers(scope=scope))
             marks = {**attributes, "audio_score.model": stages.model, "request.id": identity}
-            self._tracing.record(f"{method} /score", stages, headers, marks, status >= 500)
+            self._tracing.record(f"{method} /{family.name}", stages, headers, marks, status >= 500)
 
 
 def _identity(headers: Headers) -> str:

@@ -24,6 +24,7 @@ from audio_score_server.web.access_log import AccessLogMiddleware
 from audio_score_server.web.authentication import Authenticator
 from audio_score_server.web.bounds import RequestBounds
 from audio_score_server.web.errors import install_error_handlers
+from audio_score_server.web.families import build_families
 from audio_score_server.web.head import HeadAsGet
 from audio_score_server.web.routes import health, library, score
 from audio_score_server.web.routes import metrics as metrics_route
@@ -59,18 +60,15 @@ def create_app(settings: Settings, build_service: BuildService, on_failure: OnFa
         lifespan=_lifespan(settings, build_service, on_failure),
     )
     app.state.metrics = metrics = Metrics()
+    families = build_families(settings, partial(_overloaded, app))
     app.add_middleware(HeadAsGet)
     app.add_middleware(
         RequestBounds,
-        authenticator=Authenticator.of(settings),
-        overloaded=partial(_overloaded, app),
-        max_bytes=settings.max_upload_bytes,
-        max_uploads=settings.max_uploads,
-        request_s=settings.request_timeout_s,
-        idle_s=settings.upload_idle_timeout_s,
+        authenticator=Authenticator.of(settings, families),
+        families=families,
     )
     app.state.tracing = tracing = start_tracing(os.environ)
-    app.add_middleware(AccessLogMiddleware, metrics=metrics, tracing=tracing)
+    app.add_middleware(AccessLogMiddleware, families=families, metrics=metrics, tracing=tracing)
     install_error_handlers(app)
     # For the documentation page, which then asks for the key; the door has let nobody else in.
     asking = [Depends(HTTPBearer(auto_error=False))] if settings.api_keys_file else []

@@ -12,8 +12,7 @@ from starlette.types import Scope
 from audio_score_server.api_keys import ApiKeys
 from audio_score_server.errors import AudioScoreError, TooManyRequests, Unauthorized, shortened
 from audio_score_server.settings import Settings
-from audio_score_server.web.access_log import SCORE_PATHS
-from audio_score_server.web.rate_limit import RateLimit
+from audio_score_server.web.families import RouteFamilies
 
 _OPEN: Final = frozenset(
     {
@@ -30,31 +29,30 @@ _NETWORK: Final = 64
 class Authenticator:
     """Asked of every request before anything of its body is read."""
 
-    def __init__(self, keys: ApiKeys | None, rate: RateLimit | None, behind_proxy: bool) -> None:
-        """Make a door.
+    def __init__(self, keys: ApiKeys | None, families: RouteFamilies, behind_proxy: bool) -> None:
+        """Make one.
 
         Args:
             keys: None where none is needed.
-            rate: of requests for a score; None where it is not limited.
+            families: whose requests may be limited in rate.
             behind_proxy: whether only a proxy of our own can connect, so that the address it names
                 can be believed.
         """
         self._keys = keys
-        self._rate = rate
+        self._families = families
         self._behind_proxy = behind_proxy
 
     @classmethod
-    def of(cls, settings: Settings) -> Self:
-        """The door that the settings ask for.
+    def of(cls, settings: Settings, families: RouteFamilies) -> Self:
+        """As the settings ask.
 
         Raises:
             SettingsError: the keys cannot be read any more.
         """
         keys = ApiKeys.load(settings.api_keys_file) if settings.api_keys_file else None
-        per_minute = settings.rate_limit_per_minute
         # Whoever can open a Unix socket has been let through to it by its folder.
         behind_proxy = settings.server_socket is not None
-        return cls(keys, RateLimit(per_minute) if per_minute else None, behind_proxy)
+        return cls(keys, families, behind_proxy)
 
     def rejection(self, scope: Scope) -> AudioScoreError | None:
         """Why the request is not let in; None where it is."""
@@ -66,10 +64,11 @@ class Authenticator:
             client = self._keys.client_of(header)
             if client is None:
                 return _unknown(header)
-        if self._rate is not None and scope["method"] == "POST" and path in SCORE_PATHS:
-            wait_s = self._rate.wait_s(client or self._address(scope, headers), time.monotonic())
+        rate = self._families.of(path).rate_limit
+        if rate is not None and scope["method"] == "POST":
+            wait_s = rate.wait_s(client or self._address(scope, headers), time.monotonic())
             if wait_s:
-                return TooManyRequests(self._rate.per_minute, wait_s)
+                return TooManyRequests(rate.per_minute, wait_s)
         return None
 
     def _address(self, scope: Scope, headers: Headers) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections import defaultdict
+from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any, Final, NoReturn
 
@@ -18,9 +19,9 @@ from audio_score_server.errors import (
     TooLargeAudio,
     UploadTimeout,
 )
-from audio_score_server.web.access_log import SCORE_PATHS
 from audio_score_server.web.authentication import Authenticator
 from audio_score_server.web.errors import answer_of
+from audio_score_server.web.families import RouteFamilies, RouteFamily, UploadLimits
 
 _DISCARD_FACTOR: Final = 4
 _DISCARD_S: Final = 10.0
@@ -36,13 +37,11 @@ class _BodyRejected(Exception):
 class _RequestChannel:
     """A request's channel: breaks off at the limits, and notices when the client leaves."""
 
-    def __init__(
-        self, receive: Receive, send: Send, max_bytes: int, request_s: float, idle_s: float
-    ) -> None:
+    def __init__(self, receive: Receive, send: Send, limits: UploadLimits) -> None:
         self._receive, self._send = receive, send
-        self._max_bytes = self._left = max_bytes
-        self._request_s, self._idle_s = request_s, idle_s
-        self._deadline = time.monotonic() + request_s
+        self._limits = limits
+        self._left = limits.max_bytes
+        self._deadline = time.monotonic() + limits.request_s
         self._received = asyncio.Event()
         self.answered = self.disconnected = False
         self.rejection: AudioScoreError | None = None
@@ -63,17 +62,18 @@ class _RequestChannel:
             self._received.set()
         self._left -= len(message.get("body", b""))
         if self._left < 0:
-            self._reject(_too_large(self._max_bytes))
+            self._reject(_too_large(self._limits.max_bytes))
         return message
 
     async def _next(self) -> Message:
         left_s = self._deadline - time.monotonic()
         try:
-            async with asyncio.timeout(min(self._idle_s, left_s)):
+            async with asyncio.timeout(min(self._limits.idle_s, left_s)):
                 return await self._receive()
         except TimeoutError:
-            stalled = left_s > self._idle_s
-            self._reject(_stalled(self._idle_s) if stalled else _unfinished(self._request_s))
+            limits = self._limits
+            stalled = left_s > limits.idle_s
+            self._reject(_stalled(limits.idle_s) if stalled else _unfinished(limits.request_s))
 
     def _reject(self, error: AudioScoreError) -> NoReturn:
         # Frameworks turn whatever ends the reading into an answer of their own.
@@ -100,70 +100,52 @@ class RequestBounds:
     the handler that a client has left.
     """
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        authenticator: Authenticator,
-        overloaded: Callable[[], QueueFull | None],
-        max_bytes: int,
-        max_uploads: int,
-        request_s: float,
-        idle_s: float,
-    ) -> None:
-        """Bound what an application is asked.
-
-        Args:
-            app: the application.
-            authenticator: asked first.
-            overloaded: asked whether requests for a score would be refused anyway.
-            max_bytes: of a body.
-            max_uploads: that are received at once.
-            request_s: longest time for a body.
-            idle_s: longest time without any of a body.
-        """
+    def __init__(self, app: ASGIApp, authenticator: Authenticator, families: RouteFamilies) -> None:
+        """Bound what an application is asked, for each family of routes; ask first who asks."""
         self._app = app
         self._authenticator = authenticator
-        self._overloaded = overloaded
-        self._max_bytes = max_bytes
-        self._max_uploads = max_uploads
-        self._request_s, self._idle_s = request_s, idle_s
-        self._receiving: set[_RequestChannel] = set()
+        self._families = families
+        self._receiving: defaultdict[str, set[_RequestChannel]] = defaultdict(set)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on what stays within the limits."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        rejection = self._authenticator.rejection(scope) or self._rejection(scope, headers)
+        family = self._families.of(scope["path"])
+        rejection = self._authenticator.rejection(scope) or self._rejection(scope, family)
         if rejection is not None:
             # A client that asks before it sends is told before it has sent.
-            asks = headers.get("expect", "").lower() == "100-continue"
-            whole = not asks and await self._discard(receive)
+            asks = Headers(scope=scope).get("expect", "").lower() == "100-continue"
+            whole = not asks and await _discard(receive, family.limits.max_bytes)
             await _answer(rejection, scope, send, whole)
             return
-        channel = _RequestChannel(receive, send, self._max_bytes, self._request_s, self._idle_s)
-        error = await self._pass_on(scope, channel)
+        channel = _RequestChannel(receive, send, family.limits)
+        error = await self._pass_on(scope, channel, self._receiving[family.name])
         if error is None or channel.answered or channel.disconnected:
             return
         if not channel.received and not isinstance(error, NotReady):
-            await self._discard(receive)
+            await _discard(receive, family.limits.max_bytes)
         await _answer(error, scope, send)
 
-    def _rejection(self, scope: Scope, headers: Headers) -> AudioScoreError | None:
+    def _rejection(self, scope: Scope, family: RouteFamily) -> AudioScoreError | None:
+        headers, limits = Headers(scope=scope), family.limits
         length = _stated_length(headers)
-        if length > self._max_bytes:
-            return _too_large(self._max_bytes)
-        self._receiving = {each for each in self._receiving if not each.received}
+        if length > limits.max_bytes:
+            return _too_large(limits.max_bytes)
+        receiving = self._receiving[family.name]
+        receiving -= {each for each in receiving if each.received}
         sends = length > 0 or "transfer-encoding" in headers
-        if sends and len(self._receiving) >= self._max_uploads:
-            return QueueFull(len(self._receiving), _RETRY_S)
+        if sends and len(receiving) >= limits.max_uploads:
+            return QueueFull(len(receiving), _RETRY_S)
         # What reading and taking apart a form costs is better spent on those who were let in.
-        return self._overloaded() if sends and scope["path"] in SCORE_PATHS else None
+        return family.overloaded() if sends else None
 
-    async def _pass_on(self, scope: Scope, channel: _RequestChannel) -> AudioScoreError | None:
+    async def _pass_on(
+        self, scope: Scope, channel: _RequestChannel, receiving: set[_RequestChannel]
+    ) -> AudioScoreError | None:
         """Have the request answered; or say why it cannot be."""
-        self._receiving.add(channel)
+        receiving.add(channel)
         try:
             await _while_connected(self._serve(scope, channel), channel)
         except _BodyRejected:
@@ -175,29 +157,30 @@ class RequestBounds:
                 raise
             return NotReady("The server is stopping. Try again shortly.")
         finally:
-            self._receiving.discard(channel)
+            receiving.discard(channel)
         return channel.rejection
 
     async def _serve(self, scope: Scope, channel: _RequestChannel) -> None:
         await self._app(scope, channel.receive, channel.send)
 
-    async def _discard(self, receive: Receive) -> bool:
-        """Read on a little: a client that is still sending does not look for an answer.
 
-        Returns:
-            Whether nothing is left, so that the connection can go on.
-        """
-        left = _DISCARD_FACTOR * self._max_bytes
-        # Cancelled when the grace period is over: then the answer goes at once.
-        with suppress(TimeoutError, asyncio.CancelledError):
-            async with asyncio.timeout(_DISCARD_S):
-                while left > 0:
-                    async with asyncio.timeout(_PAUSE_S):
-                        message = await receive()
-                    left -= len(message.get("body", b""))
-                    if not message.get("more_body"):
-                        return bool(message["type"] == "http.request")
-        return False
+async def _discard(receive: Receive, max_bytes: int) -> bool:
+    """Read on a little: a client that is still sending does not look for an answer.
+
+    Returns:
+        Whether nothing is left, so that the connection can go on.
+    """
+    left = _DISCARD_FACTOR * max_bytes
+    # Cancelled when the grace period is over: then the answer goes at once.
+    with suppress(TimeoutError, asyncio.CancelledError):
+        async with asyncio.timeout(_DISCARD_S):
+            while left > 0:
+                async with asyncio.timeout(_PAUSE_S):
+                    message = await receive()
+                left -= len(message.get("body", b""))
+                if not message.get("more_body"):
+                    return bool(message["type"] == "http.request")
+    return False
 
 
 def _too_large(max_bytes: int) -> TooLargeAudio:

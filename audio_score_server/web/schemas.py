@@ -32,7 +32,8 @@ class ScoreResponse(_Answer):
 class ErrorResponse(_Answer):
     """What went wrong and what to do about it."""
 
-    detail: str
+    detail: str = Field(description="For people.")
+    code: str = Field(description="For programs; stable.", examples=["unknown_clip"])
 
 
 class StateResponse(_Answer):

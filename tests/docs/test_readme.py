@@ -19,7 +19,7 @@ from audio_score_server.cli import FLAGS
 from audio_score_server.settings import ModelSettings, PhonesSettings, Settings
 from audio_score_server.settings.load import VARIABLES
 from audio_score_server.web.app import create_app
-from audio_score_server.web.errors import SCORE_ERRORS
+from audio_score_server.web.error_cases import ERROR_CASES
 from tests.process.server import ROOT, ServerProcess
 
 README = (ROOT / "README.md").read_text()
@@ -97,8 +97,9 @@ def test_the_api_table_is_the_applications_addresses() -> None:
 
 
 def test_the_errors_table_is_the_applications_errors() -> None:
-    expected = [[str(status), error["description"]] for status, error in SCORE_ERRORS.items()]
-    assert _rows("### Errors") == expected
+    expected = [[str(case.status), f"`{case.code}`", case.when] for case in ERROR_CASES]
+    table = "\n".join(f"| {' | '.join(row)} |" for row in expected)
+    assert _rows("### Errors") == expected, f"the table should be:\n{table}"
 
 
 def _commands() -> list[str]:

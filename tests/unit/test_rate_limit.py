@@ -9,6 +9,7 @@ from starlette.types import Scope
 
 from audio_score_server.errors import TooManyRequests
 from audio_score_server.web.authentication import Authenticator
+from audio_score_server.web.families import RouteFamilies, RouteFamily, UploadLimits
 from audio_score_server.web.rate_limit import RateLimit
 
 _RATES = st.integers(1, 200)
@@ -77,6 +78,12 @@ def _scope(address: str | None, forwarded: list[str], method: str = "POST") -> S
     }
 
 
+def _authenticator(per_minute: int, behind_proxy: bool) -> Authenticator:
+    limits = UploadLimits(1_000, 1, 1.0, 1.0)
+    family = RouteFamily("score", ("/score",), limits, RateLimit(per_minute))
+    return Authenticator(None, RouteFamilies([family], limits), behind_proxy)
+
+
 def _same(authenticator: Authenticator, *scopes: Scope) -> bool:
     """Whether all of these come from one client: it may send one request a minute."""
     refusals = [authenticator.rejection(scope) for scope in scopes]
@@ -95,35 +102,33 @@ def _same(authenticator: Authenticator, *scopes: Scope) -> bool:
     ],
 )
 def test_a_client_is_its_address_or_its_household(one: str, other: str, same: bool) -> None:
+    assert _same(_authenticator(1, behind_proxy=False), _scope(one, []), _scope(other, [])) == same
     assert (
-        _same(Authenticator(None, RateLimit(1), False), _scope(one, []), _scope(other, [])) == same
-    )
-    assert (
-        _same(Authenticator(None, RateLimit(1), True), _scope(None, [one]), _scope(None, [other]))
+        _same(_authenticator(1, behind_proxy=True), _scope(None, [one]), _scope(None, [other]))
         == same
     )
 
 
 def test_over_a_port_nobody_is_believed_to_be_another() -> None:
-    authenticator = Authenticator(None, RateLimit(1), behind_proxy=False)
+    authenticator = _authenticator(1, behind_proxy=False)
     scopes = [_scope("10.0.0.1", [f"10.0.1.{number}"]) for number in range(5)]
     assert _same(authenticator, *scopes)
 
 
 def test_of_what_a_proxy_forwards_only_its_own_word_counts() -> None:
-    authenticator = Authenticator(None, RateLimit(1), behind_proxy=True)
+    authenticator = _authenticator(1, behind_proxy=True)
     made_up = [[f"10.0.1.{n}, 10.0.0.1"] for n in range(3)] + [["10.0.1.9", "10.0.0.1"]]
     assert _same(authenticator, *(_scope(None, each) for each in made_up))
     assert authenticator.rejection(_scope(None, ["10.0.0.1, 10.0.0.2"])) is None
 
 
 def test_clients_without_any_address_are_one() -> None:
-    authenticator = Authenticator(None, RateLimit(1), behind_proxy=True)
+    authenticator = _authenticator(1, behind_proxy=True)
     assert _same(authenticator, _scope(None, []), _scope(None, []))
 
 
 def test_only_requests_for_a_score_count() -> None:
-    authenticator = Authenticator(None, RateLimit(1), behind_proxy=False)
+    authenticator = _authenticator(1, behind_proxy=False)
     others = [_scope("10.0.0.1", [], method) for method in ("GET", "HEAD", "OPTIONS")]
     assert [authenticator.rejection(scope) for scope in others for _ in range(5)] == [None] * 15
     clips = {**_scope("10.0.0.1", []), "path": "/clips"}

@@ -11,7 +11,7 @@ from audio_score_server.domain import Score
 from audio_score_server.telemetry.stages import Stages
 from audio_score_server.web.dependencies import Service, unambiguous
 from audio_score_server.web.detail import DetailResponse
-from audio_score_server.web.errors import SCORE_ERRORS
+from audio_score_server.web.error_cases import ERROR_CASES, documented
 from audio_score_server.web.schemas import ScoreResponse
 
 router = APIRouter(tags=["score"])
@@ -36,7 +36,7 @@ _DETAIL = Form(
 )
 _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     200: {"content": {_SVG: {"schema": {"type": "string"}}}},
-    **SCORE_ERRORS,
+    **documented(ERROR_CASES),
 }
 
 

@@ -1,0 +1,86 @@
+"""Families of routes: what shares limits, and is counted and traced by one name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from audio_score_server.errors import QueueFull
+from audio_score_server.paths import SCORE_PATHS
+from audio_score_server.settings import Settings
+from audio_score_server.web.rate_limit import RateLimit
+
+
+@dataclass(frozen=True, slots=True)
+class UploadLimits:
+    """What the bodies of a family's requests may take.
+
+    Attributes:
+        max_bytes: of one body.
+        max_uploads: bodies that are received at once.
+        request_s: longest time for a body.
+        idle_s: longest time without any of it.
+    """
+
+    max_bytes: int
+    max_uploads: int
+    request_s: float
+    idle_s: float
+
+
+def _never() -> QueueFull | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class RouteFamily:
+    """Routes of one kind.
+
+    Attributes:
+        name: in traces.
+        paths: their addresses, without parameters.
+        limits: of their bodies.
+        rate_limit: of requests by ``POST`` from one client; None where there is none.
+        overloaded: how any request would be rejected now, before its body is read.
+        observed: whether requests are counted and traced.
+    """
+
+    name: str
+    paths: Sequence[str]
+    limits: UploadLimits
+    rate_limit: RateLimit | None = None
+    overloaded: Callable[[], QueueFull | None] = _never
+    observed: bool = True
+
+
+class RouteFamilies:
+    """Every family, and one for all other addresses."""
+
+    def __init__(self, families: Sequence[RouteFamily], others: UploadLimits) -> None:
+        """``others``: limits of bodies that are sent to addresses of no family."""
+        self._by_path = {path: family for family in families for path in family.paths}
+        self._others = RouteFamily("other", (), others, observed=False)
+
+    def of(self, path: str) -> RouteFamily:
+        """The family of an address."""
+        return self._by_path.get(path, self._others)
+
+
+def build_families(settings: Settings, overloaded: Callable[[], QueueFull | None]) -> RouteFamilies:
+    """The families of the application.
+
+    Args:
+        settings: their limits.
+        overloaded: how any request for a score would be rejected now.
+    """
+    limits = UploadLimits(
+        settings.max_upload_bytes,
+        settings.max_uploads,
+        settings.request_timeout_s,
+        settings.upload_idle_timeout_s,
+    )
+    per_minute = settings.rate_limit_per_minute
+    score = RouteFamily(
+        "score", SCORE_PATHS, limits, RateLimit(per_minute) if per_minute else None, overloaded
+    )
+    return RouteFamilies([score], limits)
