@@ -341,7 +341,7 @@ def test_hubs_that_hang_are_given_up(downloads: Downloads, tmp_path: Path) -> No
         downloads.hub.add("owner/whisper", _WHISPER, xet=False)
         stalled = downloads.start(_WHISPER_MODEL, HF_HUB_DOWNLOAD_TIMEOUT="1")
         result = _ended(unanswered)
-        assert time.monotonic() - started < 12
+        assert time.monotonic() - started < 20  # 8 s, and what a busy machine takes to start
     assert result.returncode == 1
     assert "127.0.0.1 cannot be reached (no answer within 8 s);" in result.stdout
     assert "run `audio-score download` on a machine with network access" in result.stdout
