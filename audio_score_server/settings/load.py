@@ -22,6 +22,8 @@ _SINGLE_KEY_VARIABLE: Final = PREFIX + "MODEL_KEY"
 _PATHS: Final = ("video_clip_dir", "cache_dir", "models_dir", "server_socket", "api_keys_file")
 _WHOLE: Final = "settings"
 _CHECKPOINTS: Final = ("model_id", "processor_id", "transcriber_id")
+_LISTS: Final = ("model_keys", "cors_origins")
+"""Comma separated in variables and flags."""
 _RENAMED: Final = {"max_queue": "max_inflight", "grace_s": "shutdown_timeout_s"}
 """Former names of settings, and what they are called now."""
 VARIABLES: Final = {
@@ -163,9 +165,10 @@ def _from_flags(flags: Mapping[str, object]) -> tuple[dict[str, Any], _Origins]:
 
 
 def _with_lists(values: dict[str, Any]) -> dict[str, Any]:
-    keys = values.get("model_keys")
-    if isinstance(keys, str):
-        values["model_keys"] = tuple(key.strip() for key in keys.split(",") if key.strip())
+    for name in _LISTS:
+        listed = values.get(name)
+        if isinstance(listed, str):
+            values[name] = tuple(each.strip() for each in listed.split(",") if each.strip())
     return values
 
 

@@ -18,6 +18,7 @@ AUXILIARY_KEY: Final = "phones-auxiliary"
 """Key of the phone encoder that is loaded beside models that hear none."""
 _DEVICE: Final = r"^(auto|cpu|cuda|cuda:\d+)$"
 Device = Annotated[str, Field(pattern=_DEVICE)]
+Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^/\s,*]+)$")]
 AudioFeatures = Literal["auto", "own", "phones"]
 Dtype = Literal["auto", "float32", "float16", "bfloat16", "int8"]
 SYSTEM_PROMPT: Final = (
@@ -261,6 +262,11 @@ class Settings(_Frozen):
     )
     rate_limit_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
         default=0, description="Most requests for a score a minute from one client; 0 for no limit."
+    )
+    cors_origins: tuple[Origin, ...] = Field(
+        default=(),
+        description="Origins whose pages may call the server (`https://app.example`), comma "
+        "separated, or `*` for all; none where unset.",
     )
     server_host: str = Field(default="127.0.0.1", description="Address to listen on.")
     server_port: Annotated[int, Field(ge=0, le=65_535)] = Field(

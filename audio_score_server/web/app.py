@@ -8,8 +8,10 @@ import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
+from typing import Final
 
 from fastapi import Depends, FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import RedirectResponse
 from fastapi.security import HTTPBearer
 from fastapi_offline import FastAPIOffline
@@ -34,6 +36,10 @@ _ABOUT = (
     "Compares a voice recording with a reference clip. `audio_sim_score` compares encoder "
     "features, `text_sim_score` transcripts; `sim_score` is their average."
 )
+
+_REQUEST_HEADERS: Final = ("Authorization", "X-Request-Id", "X-Request-Timeout-Ms")
+_RESPONSE_HEADERS: Final = ("Retry-After", "Server-Timing", "X-Request-Id")
+"""What pages of other origins may send and read."""
 
 OnFailure = Callable[[BaseException], None]
 BuildService = Callable[[Settings, Metrics], ScoreService]
@@ -67,6 +73,15 @@ def create_app(settings: Settings, build_service: BuildService, on_failure: OnFa
         authenticator=Authenticator.of(settings, families),
         families=families,
     )
+    if settings.cors_origins:
+        # Around the authenticator: a browser asks beforehand, and without the key.
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=("GET", "HEAD", "POST"),
+            allow_headers=_REQUEST_HEADERS,
+            expose_headers=_RESPONSE_HEADERS,
+        )
     app.state.tracing = tracing = start_tracing(os.environ)
     app.add_middleware(AccessLogMiddleware, families=families, metrics=metrics, tracing=tracing)
     install_error_handlers(app)

@@ -37,7 +37,7 @@ def _rows(heading: str) -> list[list[str]]:
 
 def _default(name: str) -> str:
     value = Settings.model_fields[name].get_default()
-    if value is None or name == "models":
+    if value in (None, ()) or name == "models":
         return "-"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
