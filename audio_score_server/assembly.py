@@ -17,12 +17,13 @@ import torch
 
 from audio_score_server.audio.decode import DecodeLimits
 from audio_score_server.batching import Batcher, BatchLimits
-from audio_score_server.domain import Encoding, Placement, Utterance
+from audio_score_server.domain import Encoding, ModelInfo, Utterance
 from audio_score_server.errors import ModelLoadError, NoModelError
 from audio_score_server.pipelines.local import LocalOptions, LocalPipeline
-from audio_score_server.pipelines.protocol import Pipeline
-from audio_score_server.references.flush import flush
-from audio_score_server.references.library import Library, scan
+from audio_score_server.pipelines.protocol import Model, Scorer
+from audio_score_server.references.clips import Library
+from audio_score_server.references.folder import FolderSource
+from audio_score_server.references.prune import prune
 from audio_score_server.references.store import ReferenceStore
 from audio_score_server.runners.device import is_fatal, within_memory
 from audio_score_server.runners.finite import finite
@@ -31,21 +32,15 @@ from audio_score_server.runners.registry import Loader
 from audio_score_server.service import Parts, ScoreService, ServiceLimits
 from audio_score_server.settings import (
     AUXILIARY_KEY,
-    AudioFeatures,
-    FakeSettings,
-    HiggsAudioSettings,
     HiggsRemoteSettings,
     ModelSettings,
     PhonesSettings,
     Settings,
-    WhisperSettings,
 )
 from audio_score_server.telemetry.metrics import Metrics, ModelState
 
 _LOG = logging.getLogger(__name__)
-_CHECKPOINTS: Final = (WhisperSettings, HiggsAudioSettings)
-"""Models that tell words and no phones, of frames that hold more than what is said."""
-_EARS: Final = PhonesSettings(key=AUXILIARY_KEY, type="phones")
+_PHONE_MODEL: Final = PhonesSettings(key=AUXILIARY_KEY, type="phones")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +68,14 @@ def build_service(settings: Settings, metrics: Metrics) -> ScoreService:
     concurrency = 2 * settings.max_batch_size
     limits = ServiceLimits(settings.request_timeout_s, settings.canary_interval_s)
     service = ScoreService(partial(_load, settings, metrics), threads, concurrency, limits)
-    metrics.watch(lambda: map(_state, service.pipelines()))
+    metrics.watch(lambda: map(_state, service.models()))
     return service
 
 
-def _state(pipeline: Pipeline) -> ModelState:
-    traffic = pipeline.traffic()
+def _state(model: Model) -> ModelState:
+    traffic = model.traffic()
     return ModelState(
-        model=pipeline.key,
+        model=model.key,
         queue_length=traffic.waiting,
         queue_age_s=traffic.oldest_s,
         reference_hits=traffic.reference_hits,
@@ -94,25 +89,24 @@ def _model_threads(settings: Settings, threads: int) -> int:
     The phone encoder's are so small that threads waiting for each other cost more than they bring:
     half, and the pool decodes meanwhile. A Whisper pass takes a thousand times as long as decoding.
     """
-    small = all(
-        isinstance(each, PhonesSettings | FakeSettings) for each in settings.chosen_models()
-    )
+    small = all(model.is_small for model in settings.chosen_models())
     return max(1, threads // 2) if small else threads
 
 
 async def _load(settings: Settings, metrics: Metrics, pool: ThreadPoolExecutor) -> Parts:
-    library = await asyncio.to_thread(scan, settings.video_clip_dir)
+    source = FolderSource(settings.video_clip_dir)
+    library = await asyncio.to_thread(source.library)
     loaded = await asyncio.to_thread(_load_models, settings)
     if not settings.disable_cache_flush:
         keys = [model.key for model in settings.models]
-        if _ears_wanted(settings):
-            keys.append(_EARS.key)
-        await asyncio.to_thread(flush, settings.cache_dir, keys, library)
+        if _phone_model_wanted(settings):
+            keys.append(_PHONE_MODEL.key)
+        await asyncio.to_thread(prune, settings.cache_dir, keys, library)
     return _pipelines(loaded, library, _Surroundings(settings, pool, metrics))
 
 
 def _load_models(settings: Settings) -> list[_Loaded]:
-    """Every chosen model that can be loaded, in order; the ears, where only others want them, last.
+    """Every chosen model that can be loaded, in order; last a phone model that only others need.
 
     Raises:
         NoModelError: not one of them.
@@ -123,17 +117,17 @@ def _load_models(settings: Settings) -> list[_Loaded]:
     if not loaded:
         keys = ", ".join(model.key for model in chosen)
         raise NoModelError(f"None of the models could be loaded: {keys}. The lines above say why.")
-    if _ears_wanted(settings):
-        ears = _load_model(_EARS, settings, loader)
-        loaded += [ears] if ears else []
+    if _phone_model_wanted(settings):
+        phone_model = _load_model(_PHONE_MODEL, settings, loader)
+        loaded += [phone_model] if phone_model else []
     return loaded
 
 
-def _ears_wanted(settings: Settings) -> bool:
+def _phone_model_wanted(settings: Settings) -> bool:
     """Whether a model has use for phones and none that hears them is chosen."""
     chosen = settings.chosen_models()
-    useful = any(isinstance(model, _CHECKPOINTS) for model in chosen)
-    return useful and not any(isinstance(model, PhonesSettings) for model in chosen)
+    useful = any(model.gains_by_phones for model in chosen)
+    return useful and not any(model.hears_phones for model in chosen)
 
 
 def _load_model(model: ModelSettings, settings: Settings, loader: Loader) -> _Loaded | None:
@@ -144,43 +138,43 @@ def _load_model(model: ModelSettings, settings: Settings, loader: Loader) -> _Lo
     try:
         if isinstance(model, HiggsRemoteSettings):
             part = _load_remote(model)
-            placement = Placement(part.host)
+            info = ModelInfo(part.host)
         else:
             part = loader.load(model)
-            placement = part.placement
+            info = part.info
     except ModelLoadError as error:
         _LOG.warning("Model %s is left out: %s.", model.key, str(error).rstrip("."))
         _LOG.debug("How model %s failed to load:", model.key, exc_info=error)
         return None
     seconds = time.monotonic() - started
-    _LOG.info("Model %s loaded %s in %.1f s.", model.key, _told(placement), seconds)
+    _LOG.info("Model %s loaded %s in %.1f s.", model.key, _described(info), seconds)
     return _Loaded(model, part)
 
 
 def _pipelines(loaded: list[_Loaded], library: Library, around: _Surroundings) -> Parts:
-    """A pipeline for each model; the first one that hears phones serves the others as ears."""
-    hearing = next((each for each in loaded if isinstance(each.model, PhonesSettings)), None)
-    ears = _local(hearing.model, hearing.part, around, None) if hearing else None
+    """A pipeline for each model; the first that hears phones helps the others."""
+    phone_entry = next((each for each in loaded if each.model.hears_phones), None)
+    phone_model = _local(phone_entry.model, phone_entry.part, around, None) if phone_entry else None
     chosen = around.settings.chosen_models()
-    pipelines: list[Pipeline] = []
+    pipelines: list[Scorer] = []
     for each in (each for each in loaded if each.model in chosen):
         if isinstance(each.model, HiggsRemoteSettings):
             pipelines.append(_remote(each.model, each.part, around))
-        elif ears is not None and each is hearing:
-            pipelines.append(ears)
+        elif phone_model is not None and each is phone_entry:
+            pipelines.append(phone_model)
         else:
-            pipelines.append(_local(each.model, each.part, around, ears))
-    companions = () if ears is None or ears in pipelines else (ears,)
-    return Parts(library, tuple(pipelines), companions)
+            pipelines.append(_local(each.model, each.part, around, phone_model))
+    auxiliary = () if phone_model is None or phone_model in pipelines else (phone_model,)
+    return Parts(library, tuple(pipelines), auxiliary)
 
 
-def _told(placement: Placement) -> str:
+def _described(info: ModelInfo) -> str:
     """``on cpu as bfloat16 (241.7 million parameters, 461 MiB)``."""
-    if not placement.parameters:
-        return f"on {placement.device}"
+    if not info.parameters:
+        return f"on {info.device}"
     return (
-        f"on {placement.device} as {placement.dtype} "
-        f"({placement.parameters / 1e6:.1f} million parameters, {placement.size / 2**20:.0f} MiB)"
+        f"on {info.device} as {info.dtype} "
+        f"({info.parameters / 1e6:.1f} million parameters, {info.size / 2**20:.0f} MiB)"
     )
 
 
@@ -191,16 +185,19 @@ def _load_remote(model: HiggsRemoteSettings) -> Any:
     return RemoteScorer(model, os.environ)
 
 
-def _remote(model: HiggsRemoteSettings, scorer: Any, around: _Surroundings) -> Pipeline:
+def _remote(model: HiggsRemoteSettings, scorer: Any, around: _Surroundings) -> Scorer:
     from audio_score_server.pipelines.remote import RemotePipeline
 
     around.metrics.announce(model.key)
     limits = _decode_limits(around.settings)
-    return RemotePipeline(model.key, scorer, limits, around.settings.max_queue, around.pool)
+    return RemotePipeline(model.key, scorer, limits, around.settings.max_inflight, around.pool)
 
 
 def _local(
-    model: ModelSettings, runner: Runner[Any], around: _Surroundings, ears: LocalPipeline | None
+    model: ModelSettings,
+    runner: Runner[Any],
+    around: _Surroundings,
+    phone_model: LocalPipeline | None,
 ) -> LocalPipeline:
     assert not isinstance(model, HiggsRemoteSettings)
     settings = around.settings
@@ -212,20 +209,12 @@ def _local(
     options = LocalOptions(
         _decode_limits(settings),
         model.audio_similarity == "aligned",
-        _features_of(model),
-        isinstance(model, _CHECKPOINTS),
+        model.compared_features(),
+        model.gains_by_phones,
         settings.canary_interval_s > 0,
     )
     batcher = _batcher(model.key, runner, around)
-    return LocalPipeline(model.key, runner, batcher, store, around.pool, options, ears)
-
-
-def _features_of(model: ModelSettings) -> AudioFeatures:
-    """What is compared; where means are, the model's own, unless phones are asked for."""
-    if not isinstance(model, _CHECKPOINTS):
-        return "own"
-    pooled = model.audio_similarity == "pooled"
-    return "own" if pooled and model.audio_features == "auto" else model.audio_features
+    return LocalPipeline(model.key, runner, batcher, store, around.pool, options, phone_model)
 
 
 def _batcher(
@@ -238,10 +227,10 @@ def _batcher(
 
     def run(utterances: Sequence[Utterance[Any]]) -> list[Encoding]:
         encodings = finite(runner.run(utterances))
-        metrics.observe_repeated(key, sum(encoding.repeated for encoding in encodings))
+        metrics.observe_retried(key, sum(encoding.retried for encoding in encodings))
         return encodings
 
-    batcher = Batcher(key, within_memory(run), limits, settings.max_queue)
+    batcher = Batcher(key, within_memory(run), limits, settings.max_inflight)
     batcher.is_fatal = is_fatal
     batcher.on_batch = lambda batch: metrics.observe_batch(
         key, batch.size, batch.audio_s, batch.device_s

@@ -109,8 +109,8 @@ class Alignment:
     """The likeliest way in which a recording says the expected phones; arrays ``[phones]``.
 
     Attributes:
-        said: bool, whether the phone is there at all.
-        starts: first frame of each phone that is said, else 0.
+        present: bool, whether the phone is there at all.
+        starts: first frame of each phone that is there, else 0.
         stops: frame after its last.
         evidence: float32 from 0 to 1, likelihood of this path over that of the likeliest path of
             all, from the phone's start to the next one's. Sounds that nobody expected weigh on the
@@ -118,7 +118,7 @@ class Alignment:
         heard: every phone of the likeliest path of all, in order, expected or not.
     """
 
-    said: BoolArray
+    present: BoolArray
     starts: IntArray
     stops: IntArray
     evidence: FloatArray
@@ -146,7 +146,7 @@ class Encoding:
     transcript: Transcript
     evidence: FloatArray | None
     alignment: Alignment | None = None
-    repeated: int = 0
+    retried: int = 0
     others: tuple[Encoding, ...] = ()
 
 
@@ -187,7 +187,7 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
-class Placement:
+class ModelInfo:
     """Where a model is and what it takes, for people.
 
     Attributes:

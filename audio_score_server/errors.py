@@ -13,9 +13,11 @@
     ├── UnknownKey               the request bears no API key that is known
     ├── TooManyRequests          the client sends more than its rate allows
     ├── RequestTimeout           the request was not done by its deadline
+    ├── UploadTimeout            the client did not send the request in time
     ├── EvaluationError          recordings cannot be evaluated as they were given
     └── RequestError             the request cannot be served as it stands; its text is the answer
         ├── AmbiguousRequest     says a thing twice, or at two places
+        ├── CapabilityUnsupported  asks a model for what it cannot do
         ├── UnknownModel         names a model that is not loaded
         ├── UnknownClip          names a clip that is not in the library
         ├── ReferenceMissing     the clip is in the library, but its features cannot be had
@@ -91,7 +93,7 @@ class QueueFull(AudioScoreError):
         )
 
 
-class UnknownKey(AudioScoreError):
+class Unauthorized(AudioScoreError):
     """The request bears no API key that is known."""
 
 
@@ -111,6 +113,10 @@ class RequestTimeout(AudioScoreError):
     """The request was not done by its deadline."""
 
 
+class UploadTimeout(AudioScoreError):
+    """The client did not send the request in time."""
+
+
 class EvaluationError(AudioScoreError):
     """Recordings cannot be evaluated as they were given."""
 
@@ -123,8 +129,12 @@ class AmbiguousRequest(RequestError):
     """The request says a thing twice, or at two places."""
 
 
-class Unexplained(RequestError):
-    """The request asks for reasons, and the model cannot tell them."""
+class DetailUnsupported(RequestError):
+    """The request asks for a detail, and the model gives scores alone."""
+
+
+class CapabilityUnsupported(RequestError):
+    """The request asks a model for what it cannot do."""
 
 
 class UnknownModel(RequestError):

@@ -9,24 +9,23 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
 from audio_score_server.errors import (
+    DetailUnsupported,
     NoModelError,
     NotReady,
     QueueFull,
     RequestTimeout,
-    Unexplained,
-    UnknownModel,
-    shortened,
 )
-from audio_score_server.pipelines.canary import Endurance
-from audio_score_server.pipelines.protocol import Judgement, Pipeline, Upload
-from audio_score_server.plots import PlotQueue
-from audio_score_server.references.library import Clip, ClipId, Library
-from audio_score_server.stages import Stages
+from audio_score_server.health_monitor import HealthMonitor
+from audio_score_server.model_registry import SCORE, ModelRegistry
+from audio_score_server.pipelines.protocol import Model, ScoreResult, Upload
+from audio_score_server.plot_queue import PlotQueue
+from audio_score_server.references.clips import Clip, ClipId, Library
+from audio_score_server.telemetry.stages import Stages
 
 _LOG = logging.getLogger(__name__)
 State = Literal["starting", "ready", "failed", "stopping"]
@@ -51,13 +50,13 @@ class Parts:
 
     Attributes:
         library: the clips.
-        pipelines: the models, in order of preference.
-        companions: models that only serve those.
+        models: in order of preference.
+        auxiliary: models that only serve those.
     """
 
     library: Library
-    pipelines: tuple[Pipeline, ...]
-    companions: tuple[Pipeline, ...] = ()
+    models: tuple[Model, ...]
+    auxiliary: tuple[Model, ...] = ()
 
 
 class ScoreService:
@@ -80,15 +79,18 @@ class ScoreService:
         """
         self.on_failure: Callable[[BaseException], None] = lambda _: None
         """Called with the reason, after it was logged, when the service cannot go on."""
-        self.ailment: str | None = None
-        """What is wrong with some model, as its canary says; None while all are well."""
         self._limits = limits
         self._watch: asyncio.Task[None] | None = None
         self._load = load
         self._concurrency = concurrency
         self._pool = ThreadPoolExecutor(cpu_threads, thread_name_prefix="cpu")
         self._plots = PlotQueue()
-        self._parts = Parts(Library([]), ())
+        self._library = Library([])
+        self._models = ModelRegistry([])
+        self._updating = asyncio.Lock()
+        self._monitor = HealthMonitor(
+            lambda: self._models.models(), limits.canary_interval_s, self._give_up
+        )
         self._started = time.monotonic()
         self._drained = -math.inf
         self.state: State = "starting"
@@ -101,11 +103,12 @@ class ScoreService:
         """
         loop = asyncio.get_running_loop()
         try:
-            self._parts = await self._load(self._pool)
-            for pipeline in (*self._parts.pipelines, *self._parts.companions):
-                fail = partial(self._fail, pipeline)
-                pipeline.on_death = partial(loop.call_soon_threadsafe, fail)
-            await self._start_pipelines()
+            parts = await self._load(self._pool)
+            self._library = parts.library
+            self._models = ModelRegistry(parts.models, parts.auxiliary)
+            for model in self._models.all_models():
+                model.on_death = partial(loop.call_soon_threadsafe, partial(self._fail, model))
+            await self._start_models()
         except BaseException:
             self.state = "failed"
             raise
@@ -113,30 +116,28 @@ class ScoreService:
             return  # told to stop, or a device has failed, meanwhile
         self.state = "ready"
         if self._limits.canary_interval_s:
-            self._watch = asyncio.create_task(self._watch_models(), name="canaries")
+            self._watch = asyncio.create_task(self._monitor.run(), name="health")
         _LOG.info(
             "Ready after %.1f s: %s; %d clips.",
             self.uptime_s,
-            ", ".join(pipeline.key for pipeline in self._parts.pipelines),
-            len(self._parts.library),
+            ", ".join(model.key for model in self._models.models()),
+            len(self._library),
         )
 
-    async def _start_pipelines(self) -> None:
+    async def _start_models(self) -> None:
         """Start each model; those that fail are told and left out like any that fail to load.
 
         Raises:
             NoModelError: not one could be started.
         """
-        for pipeline in self._parts.pipelines:
+        for model in self._models.models():
             try:
-                await pipeline.start(self._parts.library, self._concurrency)
+                await model.start(self._library, self._concurrency)
             except Exception as error:
-                _LOG.warning("Model %s is left out: %r.", pipeline.key, error)
-                _LOG.debug("How model %s failed to start:", pipeline.key, exc_info=error)
-                others = tuple(other for other in self._parts.pipelines if other is not pipeline)
-                self._parts = replace(self._parts, pipelines=others)
-                await pipeline.close()
-        if not self._parts.pipelines:
+                _LOG.warning("Model %s is left out: %r.", model.key, error)
+                _LOG.debug("How model %s failed to start:", model.key, exc_info=error)
+                await self._models.remove(model.key)
+        if not self._models.models():
             raise NoModelError("None of the models could be started. The lines above say why.")
 
     def drain(self) -> None:
@@ -151,8 +152,7 @@ class ScoreService:
         self.drain()
         if self._watch is not None:
             self._watch.cancel()
-        for pipeline in (*self._parts.pipelines, *self._parts.companions):
-            await pipeline.close()
+        await self._models.close()
         await asyncio.to_thread(self._pool.shutdown)
         await asyncio.to_thread(self._plots.close)
 
@@ -164,8 +164,8 @@ class ScoreService:
         upload: Upload,
         stages: Stages,
         allowed_s: float | None = None,
-        explained: bool = False,
-    ) -> Judgement:
+        detailed: bool = False,
+    ) -> ScoreResult:
         """Score one recording.
 
         Args:
@@ -176,7 +176,7 @@ class ScoreService:
             stages: told which model it was, and how long each stage took.
             allowed_s: how long the client waits, from the request's arrival; None for as long as
                 the server allows.
-            explained: whether reasons are asked for.
+            detailed: whether a detail is asked for.
 
         Raises:
             RequestError: the request cannot be served as it stands.
@@ -187,18 +187,18 @@ class ScoreService:
         under_way = self.state == "stopping" and stages.arrived < self._drained
         if self.state != "ready" and not under_way:
             raise NotReady(f"The server is {self.state}. Try again shortly.")
-        pipeline = self._pipeline(model)
-        stages.model = pipeline.key
-        clip = self._parts.library.find(uid, cid)
-        allowed_s = min(self._limits.request_s, allowed_s or self._limits.request_s)
-        stages.deadline = stages.arrived + allowed_s
-        async with _within(stages):
-            return await pipeline.score(clip, upload, stages, explained)
+        with self._models.lease(model, SCORE) as scorer:
+            stages.model = scorer.key
+            clip = self._library.find(uid, cid)
+            allowed_s = min(self._limits.request_s, allowed_s or self._limits.request_s)
+            stages.deadline = stages.arrived + allowed_s
+            async with _within(stages):
+                return await scorer.score(clip, upload, stages, detailed)
 
     async def score_all(
         self, ids: Sequence[ClipId], model: str | None, upload: Upload
-    ) -> list[Judgement]:
-        """Score one recording against several clips, with reasons, for as long as it takes.
+    ) -> list[ScoreResult]:
+        """Score one recording against several clips, in detail, for as long as it takes.
 
         Args:
             ids: of the clips, at least one.
@@ -209,15 +209,17 @@ class ScoreService:
             RequestError: there is no such clip or model.
             AudioScoreError: see ``Pipeline.score_all``.
         """
-        clips = [self._parts.library.find(each.uid, each.cid) for each in ids]
-        return await self._pipeline(model).score_all(clips, upload)
+        clips = [self._library.find(each.uid, each.cid) for each in ids]
+        with self._models.lease(model, SCORE) as scorer:
+            return await scorer.score_all(clips, upload)
 
-    def crowded(self) -> QueueFull | None:
+    def overloaded(self) -> QueueFull | None:
         """How any request would be refused now; None while some model would take one."""
-        refusals = [pipeline.full(self._limits.request_s) for pipeline in self._parts.pipelines]
-        if not refusals or None in refusals:
+        scorers = self._models.able(SCORE)
+        rejections = [scorer.full(self._limits.request_s) for scorer in scorers]
+        if not rejections or None in rejections:
             return None
-        return min((each for each in refusals if each), key=lambda each: each.retry_after_s)
+        return min((each for each in rejections if each), key=lambda each: each.retry_after_s)
 
     async def plot(
         self,
@@ -233,70 +235,64 @@ class ScoreService:
         Arguments and errors are those of ``score``.
         """
         with self._plots.admit():
-            judgement = await self.score(uid, cid, model, upload, stages, allowed_s, explained=True)
-            if judgement.explanation is None:
-                raise Unexplained(f"Model {stages.model!r} tells no reasons: leave detail out.")
+            result = await self.score(uid, cid, model, upload, stages, allowed_s, detailed=True)
+            if result.analysis is None:
+                raise DetailUnsupported(
+                    f"Model {stages.model!r} tells no reasons: leave detail out."
+                )
             async with _within(stages):
                 with stages.measure("plot"):
-                    return await self._plots.draw(judgement.score, judgement.explanation)
+                    return await self._plots.draw(result.score, result.analysis)
 
-    async def _watch_models(self) -> None:
-        """Ask the models again and again whether they are well, until one is given up."""
-        endurance = {pipeline.key: Endurance() for pipeline in self._parts.pipelines}
-        while self.state == "ready":
-            await asyncio.sleep(self._limits.canary_interval_s)
-            told = {pipeline.key: await pipeline.ailment() for pipeline in self._parts.pipelines}
-            ailments = [f"model {key}: {what}" for key, what in told.items() if what is not None]
-            ailment = "; ".join(ailments) or None
-            if ailment != self.ailment:
-                _LOG.error("Not ready: %s.", ailment) if ailment else _LOG.info("Well again.")
-            self.ailment = ailment
-            for key, what in told.items():
-                hopeless = endurance[key].hear(what, time.monotonic())
-                if hopeless is not None:
-                    self._give_up(key, hopeless)
-
-    def _give_up(self, key: str, hopeless: str) -> None:
+    def _give_up(self, key: str, reason: str) -> None:
         """End the process, unless it ends already: a fresh one may fare better."""
         if self.state != "ready":
             return
-        text = (
-            f"Model {key} is given up, {hopeless}. The process ends; a fresh one may fare better."
-        )
+        text = f"Model {key} is given up, {reason}. The process ends; a fresh one may fare better."
         _LOG.critical(text)
         self.state = "failed"
         self.on_failure(NotReady(text))
 
-    def _fail(self, pipeline: Pipeline, cause: BaseException) -> None:
+    def _fail(self, model: Model, cause: BaseException) -> None:
         """A device has failed for good: a fresh process may fare better."""
-        _LOG.critical("The device of model %s has failed: %s.", pipeline.key, cause)
+        _LOG.critical("The device of model %s has failed: %s.", model.key, cause)
         if self.state != "failed":
             self.state = "failed"
             self.on_failure(cause)
-
-    def _pipeline(self, model: str | None) -> Pipeline:
-        for pipeline in self._parts.pipelines:
-            if model is None or pipeline.key == model:
-                return pipeline
-        loaded = ", ".join(pipeline.key for pipeline in self._parts.pipelines)
-        raise UnknownModel(f"Model {shortened(model or '')!r} is not loaded; loaded are: {loaded}.")
 
     @property
     def uptime_s(self) -> float:
         """Seconds since the service was made."""
         return time.monotonic() - self._started
 
-    def pipelines(self) -> tuple[Pipeline, ...]:
+    @property
+    def health_error(self) -> str | None:
+        """What is wrong with some model, as its canary says; None while all are healthy."""
+        return self._monitor.error
+
+    def models(self) -> tuple[Model, ...]:
         """Loaded models, the first being the default."""
-        return self._parts.pipelines
+        return self._models.models()
 
     def clips(self) -> list[Clip]:
         """Every clip that some model can compare with."""
+        scorers = self._models.able(SCORE)
         return [
             clip
-            for clip in self._parts.library.clips()
-            if not all(pipeline.failed(clip) for pipeline in self._parts.pipelines)
+            for clip in self._library.clips()
+            if not all(scorer.failed(clip) for scorer in scorers)
         ]
+
+    async def use(self, library: Library) -> None:
+        """Serve another version of the library, from the moment that every model is ready for it.
+
+        Meanwhile requests are served from the version before; those under way end with the clips
+        that they began with. Cohort and levels follow the library.
+        """
+        async with self._updating:
+            for model in self._models.all_models():
+                await model.use(library, self._concurrency)
+            self._library = library
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@
     python -m bench.evaluation  an evaluation's trials together, against one by one
     python -m bench.serving     servers that batch, against others, and the floor
     python -m bench.soak        minutes of overload, and what it leaves
+    python -m bench.fuzz        damaged uploads, which must neither fail nor swell the server
     python -m bench.runners     Whisper and Higgs-Audio against others, and the floor
     python -m bench.windows     encoder windows of any length against those of 30 s
 

@@ -26,11 +26,11 @@ from audio_score_server.assembly import build_service
 from audio_score_server.evaluation.clips import clip_id, fill
 from audio_score_server.evaluation.manifest import read_manifest
 from audio_score_server.evaluation.plan import Plan, Trial, make_plan
-from audio_score_server.pipelines.protocol import Judgement
+from audio_score_server.pipelines.protocol import ScoreResult
 from audio_score_server.service import ScoreService
 from audio_score_server.settings import load_settings
-from audio_score_server.stages import Stages
 from audio_score_server.telemetry.metrics import Metrics
+from audio_score_server.telemetry.stages import Stages
 from bench.demo import ROOT
 from bench.measure import show
 
@@ -47,7 +47,7 @@ class Cost:
 
     clock_s: float
     processor_s: float
-    judgements: list[Judgement]
+    results: list[ScoreResult]
 
 
 def main() -> None:
@@ -65,10 +65,10 @@ def main() -> None:
     alone, together = asyncio.run(_measure(plan, recordings, arguments.config))
     apart = max(
         abs(one.score.audio - other.score.audio) + abs(one.score.text - other.score.text)
-        for one, other in zip(alone.judgements, together.judgements, strict=True)
+        for one, other in zip(alone.results, together.results, strict=True)
     )
     show(
-        f"{len(recordings)} recordings, {len(alone.judgements)} trials; scores at most "
+        f"{len(recordings)} recordings, {len(alone.results)} trials; scores at most "
         f"{apart:.1e} apart",
         ("", "clock s", "processor s"),
         [
@@ -102,30 +102,30 @@ async def _measure(plan: Plan, recordings: list[list[Trial]], config: Path) -> t
             await service.close()
 
 
-async def _one_by_one(service: ScoreService, trials: list[Trial]) -> list[Judgement]:
+async def _one_by_one(service: ScoreService, trials: list[Trial]) -> list[ScoreResult]:
     ids = [clip_id(trial.clip) for trial in trials]
     upload = trials[0].path.read_bytes
     return [
-        await service.score(each.uid, each.cid, None, upload, Stages(), explained=True)
+        await service.score(each.uid, each.cid, None, upload, Stages(), detailed=True)
         for each in ids
     ]
 
 
-async def _together(service: ScoreService, trials: list[Trial]) -> list[Judgement]:
+async def _together(service: ScoreService, trials: list[Trial]) -> list[ScoreResult]:
     ids = [clip_id(trial.clip) for trial in trials]
     return await service.score_all(ids, None, trials[0].path.read_bytes)
 
 
 async def _cost(
-    score: Callable[[list[Trial]], Awaitable[list[Judgement]]],
+    score: Callable[[list[Trial]], Awaitable[list[ScoreResult]]],
     recordings: list[list[Trial]],
     what: str,
 ) -> Cost:
-    judgements: list[Judgement] = []
+    results: list[ScoreResult] = []
     clock, processor = time.monotonic(), time.process_time()
     for trials in tqdm(recordings, desc=what, unit="recording"):
-        judgements += await score(trials)
-    return Cost(time.monotonic() - clock, time.process_time() - processor, judgements)
+        results += await score(trials)
+    return Cost(time.monotonic() - clock, time.process_time() - processor, results)
 
 
 if __name__ == "__main__":

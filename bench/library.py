@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Final
 
 from audio_score_server.domain import Reference
+from audio_score_server.references.clips import Clip
 from audio_score_server.references.entry import MANIFEST, Manifest
-from audio_score_server.references.library import Clip, scan
+from audio_score_server.references.folder import FolderSource
 from audio_score_server.references.store import ReferenceStore
 from bench.demo import DEMO_CLIPS
 from bench.measure import median, progress, show
@@ -83,7 +84,9 @@ def _sample(cache: Path) -> Sample:
     manifest = Manifest.model_validate_json(manifests[0].read_bytes())
     made_by = (manifest.runner, manifest.settings)
     store = ReferenceStore(cache / _KEY, made_by, _MANY_BYTES)
-    return Sample(made_by, [store.read(clip) for clip in scan(DEMO_CLIPS).clips()])
+    return Sample(
+        made_by, [store.read(clip) for clip in FolderSource(DEMO_CLIPS).library().clips()]
+    )
 
 
 def _make(folder: Path, count: int, sample: Sample) -> Folders:
@@ -95,7 +98,7 @@ def _make(folder: Path, count: int, sample: Sample) -> Folders:
         clip.write_bytes(f"clip {index}".encode())
         clip.with_suffix(".txt").write_text(f"This is what is said in clip {index}.\n")
     store = ReferenceStore(folders.cache / _KEY, sample.made_by, 0)
-    clips = scan(folders.clips).clips()
+    clips = FolderSource(folders.clips).library().clips()
     references = itertools.cycle(sample.references)
     for cached in progress(clips, f"{count} clips"):
         _write(store, cached, next(references))

@@ -10,7 +10,7 @@ from unittest import mock
 from audio_score_server.domain import FloatArray, Utterance, Waveform
 from audio_score_server.runners.protocol import Runner
 from audio_score_server.runners.registry import LocalSettings, load_runner
-from audio_score_server.runners.whisper.scribe import Scribe, Task, Transcription
+from audio_score_server.runners.whisper.transcriber import Task, Transcriber, Transcription
 from audio_score_server.settings import Settings
 from bench.peers import RATE, Contender, Outcome, Work
 from bench.tokens import SENTENCE, WRONG_SENTENCE
@@ -34,9 +34,7 @@ def load_contenders(model: LocalSettings, device: str, most: int) -> list[Conten
     runner = load_runner(model, Settings(models=(model,), device=device, max_batch_size=most))
     runner.warm_up()
     return [
-        Contender(
-            f"ours, {runner.placement.dtype}: {kind}", partial(_ready, runner, draft), passes_of
-        )
+        Contender(f"ours, {runner.info.dtype}: {kind}", partial(_ready, runner, draft), passes_of)
         for kind, draft in _DRAFTS.items()
     ]
 
@@ -60,13 +58,15 @@ def _ready(runner: Runner[Any], draft: str | None, recordings: Sequence[FloatArr
 def passes_of(work: Work) -> int:
     """Decoder passes that one of our batches takes, whose rows advance together."""
     counted: list[int] = []
-    transcribe = Scribe.transcribe
+    transcribe = Transcriber.transcribe
 
-    def counting(scribe: Scribe, tasks: Sequence[Task], most_tokens: int) -> list[Transcription]:
-        written = transcribe(scribe, tasks, most_tokens)
+    def counting(
+        transcriber: Transcriber, tasks: Sequence[Task], most_tokens: int
+    ) -> list[Transcription]:
+        written = transcribe(transcriber, tasks, most_tokens)
         counted.append(max(transcription.passes for transcription in written))
         return written
 
-    with mock.patch.object(Scribe, "transcribe", counting):
+    with mock.patch.object(Transcriber, "transcribe", counting):
         work()
     return sum(counted)

@@ -33,6 +33,8 @@ class Format:
         options: of the encoder.
         layout: channels.
         pictures: whether moving pictures go along.
+        rate: in Hz; that of the sound where None.
+        container_options: of the container.
     """
 
     container: str
@@ -40,6 +42,8 @@ class Format:
     options: tuple[tuple[str, str], ...] = ()
     layout: str = "mono"
     pictures: bool = False
+    rate: int | None = None
+    container_options: tuple[tuple[str, str], ...] = ()
 
 
 FORMATS: Final = {
@@ -85,12 +89,16 @@ def demo_sound(path: Path, seconds: float = SECONDS) -> Waveform:
 
 def encode(waveform: Waveform, ending: str) -> bytes:
     """A file in the format that one of the endings in ``FORMATS`` stands for."""
-    form = FORMATS[ending]
+    return encode_as(waveform, FORMATS[ending])
+
+
+def encode_as(waveform: Waveform, form: Format) -> bytes:
+    """A file in any format; the same sound gives the same bytes."""
     buffer = io.BytesIO()
-    with av.open(buffer, "w", format=form.container) as container:
-        sound = container.add_stream(
-            form.codec, rate=waveform.sampling_rate, options=dict(form.options)
-        )
+    options = {"fflags": "bitexact", **dict(form.container_options)}
+    with av.open(buffer, "w", format=form.container, options=options) as container:
+        rate = form.rate or waveform.sampling_rate
+        sound = container.add_stream(form.codec, rate=rate, options=dict(form.options))
         assert isinstance(sound, av.AudioStream)
         sound.layout = form.layout
         if form.pictures:
@@ -103,7 +111,7 @@ def encode(waveform: Waveform, ending: str) -> bytes:
 def _frame(waveform: Waveform) -> av.AudioFrame:
     samples: Any = np.ascontiguousarray(waveform.samples[None])
     frame = av.AudioFrame.from_ndarray(samples, format="flt", layout="mono")
-    frame.sample_rate = waveform.sampling_rate
+    frame.sample_rate, frame.pts = waveform.sampling_rate, 0
     return frame
 
 

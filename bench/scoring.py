@@ -31,11 +31,11 @@ from audio_score_server.assembly import build_service
 from audio_score_server.audio.decode import DecodeLimits, decode
 from audio_score_server.domain import EncoderFeatures, FloatArray, Utterance
 from audio_score_server.runners.registry import load_runner
-from audio_score_server.scoring.audio import Side, best_path, similarity
 from audio_score_server.service import ScoreService
 from audio_score_server.settings import PhonesSettings, Settings
-from audio_score_server.stages import Stages
+from audio_score_server.similarity.features import NormalizedFeatures, best_path, similarity
 from audio_score_server.telemetry.metrics import Metrics
+from audio_score_server.telemetry.stages import Stages
 from bench.demo import DEMO_CLIPS, DEMO_RECORDINGS
 from bench.machine import describe
 from bench.markdown import show_markdown
@@ -125,9 +125,11 @@ def _recording(kind: str) -> Path:
 
 def _row(name: str, seconds: float, pair: Pair, repeats: int) -> list[str]:
     centre = np.zeros(1, np.float32)
-    one, other = (Side.of(features, centre) for features in pair)
+    one, other = (NormalizedFeatures.of(features, centre) for features in pair)
     ours = _seconds(partial(similarity, one, other), repeats)
-    prepared = _seconds(lambda: similarity(*(Side.of(each, centre) for each in pair)), repeats)
+    prepared = _seconds(
+        lambda: similarity(*(NormalizedFeatures.of(each, centre) for each in pair)), repeats
+    )
     path = _seconds(partial(best_path, one, other), repeats)
     cells = [name, f"{seconds:g}", f"{len(one.places)} x {len(other.places)}"]
     cells += [ms(ours, 3), ms(prepared, 3), ms(path, 3)]
@@ -198,17 +200,17 @@ def detail_row(seconds: float, repeats: int) -> list[str]:
         service = build_service(settings, Metrics())
         loop.run(service.start())
 
-        def ask(explained: bool) -> None:
-            loop.run(_ask(service, sound, explained))
+        def ask(detailed: bool) -> None:
+            loop.run(_ask(service, sound, detailed))
 
-        plain, full = (_seconds(partial(ask, explained), repeats) for explained in (False, True))
+        plain, full = (_seconds(partial(ask, detailed), repeats) for detailed in (False, True))
         loop.run(service.close())
     return [f"{seconds:g}", ms(plain, 1), ms(full, 1), ms(full - plain, 1)]
 
 
-async def _ask(service: ScoreService, sound: bytes, explained: bool) -> None:
+async def _ask(service: ScoreService, sound: bytes, detailed: bool) -> None:
     stages = Stages()
-    await service.score(_UID, _CID, None, lambda: sound, stages, explained=explained)
+    await service.score(_UID, _CID, None, lambda: sound, stages, detailed=detailed)
 
 
 if __name__ == "__main__":

@@ -135,7 +135,7 @@ def set_stage(name: str, stub: Stub, folder: Path, work: Path) -> Stage:
         "cache_dir": str(folder / "cache"),
         "max_batch_size": _BATCH,
         "max_batch_wait_ms": _WAIT_MS,
-        "max_queue": MODELS[name],
+        "max_inflight": MODELS[name],
     }
     config = folder / "config.json"
     config.write_text(json.dumps(settings), encoding="utf-8")

@@ -13,7 +13,7 @@ from rapidfuzz.distance import Levenshtein
 
 from audio_score_server.audio.decode import DecodeLimits, decode
 from audio_score_server.domain import Waveform
-from audio_score_server.language.wording import wording
+from audio_score_server.language.normalization import normalize
 
 RATE: Final = 16_000
 _LIMITS: Final = DecodeLimits(RATE, 0.1, 3_600.0)
@@ -48,7 +48,7 @@ def spoken(folder: Path, part: str, most: int) -> list[Spoken]:
 
 def words_of(text: str) -> list[str]:
     """English words, numbers and contractions written out, without case and punctuation."""
-    return [word.text for word in wording(text, "en")]
+    return [word.text for word in normalize(text, "en")]
 
 
 def word_errors(written: Sequence[str], right: Sequence[str]) -> int:

@@ -10,14 +10,15 @@ from typing import Any, TypeVar
 from audio_score_server.audio.contours import contours
 from audio_score_server.audio.decode import DecodeLimits, decode
 from audio_score_server.domain import Encoding, Reference, Utterance, Waveform
-from audio_score_server.pipelines.audio import Aligned, Impostor
-from audio_score_server.references.cohort import choose_cohort
-from audio_score_server.references.library import Clip, ClipId, scan
+from audio_score_server.references.clips import Clip, ClipId
+from audio_score_server.references.folder import FolderSource
 from audio_score_server.references.tensors import as_kept
 from audio_score_server.runners.protocol import Runner
 from audio_score_server.runners.registry import load_runner
 from audio_score_server.scoring.text import text_similarity
 from audio_score_server.settings import PhonesSettings, load_settings
+from audio_score_server.similarity.cohort import choose_cohort
+from audio_score_server.similarity.measure import AlignedSimilarity, Impostor
 from bench.demo import DEMO_CLIPS, ROOT, ids
 from bench.measure import median, progress, timed
 from bench.recordings import Recording
@@ -65,17 +66,19 @@ class Stages:
         )
         self._batch_size = batch_size
         self._data = [recording.data for recording in recordings]
-        clips = scan(DEMO_CLIPS).clips()
+        clips = FolderSource(DEMO_CLIPS).library().clips()
         cohort = choose_cohort(clips)
         references = {clip.id: self._reference(clip) for clip in {*clips, *cohort}}
-        self._measure = Aligned([Impostor(clip, references[clip.id].features) for clip in cohort])
+        self._measure = AlignedSimilarity(
+            [Impostor(clip, references[clip.id].features) for clip in cohort]
+        )
         found = {clip.id: (clip, references[clip.id]) for clip in clips}
         self._expected = [found[ClipId(*ids(recording.name))] for recording in recordings]
 
     def _reference(self, clip: Clip) -> Reference:
         """Made the way the pipeline makes it."""
         expected = self._runner.expected(clip.text or "")
-        waveform = self._decode(clip.path.read_bytes())
+        waveform = self._decode(clip.read())
         (encoding,) = self._runner.run([self._utterance(waveform, expected)])
         transcript = expected or encoding.transcript
         return as_kept(

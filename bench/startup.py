@@ -38,7 +38,7 @@ _IMPORTS: Final = (
     "safetensors.numpy",
     "fastapi",
     "fastapi_offline",
-    "audio_score_server.server",
+    "audio_score_server.serving.server",
     "audio_score_server.runners.phones.runner",
 )
 """In the server's own order; the last two stand for what is left."""

@@ -124,7 +124,7 @@ def generation_settings(tokenizer: Any, languages: int) -> dict[str, Any]:
     end, start = ids(["<|endoftext|>", "<|startoftranscript|>"])
     tasks = {name: ids(f"<|{name}|>") for name in ("transcribe", "translate")}
     previous, no_speech = ids(["<|startofprev|>", "<|nospeech|>"])
-    unsaid = [*tasks.values(), start, previous, ids("<|startoflm|>"), no_speech]
+    suppressed = [*tasks.values(), start, previous, ids("<|startoflm|>"), no_speech]
     return {
         "decoder_start_token_id": start,
         **dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"), end),
@@ -137,5 +137,5 @@ def generation_settings(tokenizer: Any, languages: int) -> dict[str, Any]:
         "prev_sot_token_id": previous,
         "return_timestamps": False,
         "begin_suppress_tokens": [ids("Ġ"), end],
-        "suppress_tokens": sorted([*ids(list(_SYMBOLS)), *unsaid]),
+        "suppress_tokens": sorted([*ids(list(_SYMBOLS)), *suppressed]),
     }

@@ -164,7 +164,7 @@ def _ours(folder: Path, dtype: Dtype, window: float | str, draft: bool) -> tuple
         return [encoding.transcript.text for encoding in runner.run(utterances)]
 
     windows = "" if window == "auto" else f", {window:g} s"
-    return f"ours, {runner.placement.dtype}{windows}{'' if draft else ', no draft'}", work
+    return f"ours, {runner.info.dtype}{windows}{'' if draft else ', no draft'}", work
 
 
 def _faster_whisper(folder: Path, compute_type: str) -> Work:

@@ -33,7 +33,7 @@ import torch
 from audio_score_server.domain import Encoding, FloatArray, Utterance, Waveform
 from audio_score_server.runners.protocol import Runner
 from audio_score_server.runners.registry import Loader
-from audio_score_server.runners.whisper.hearing import Ear
+from audio_score_server.runners.whisper.windowed_encoder import WindowedEncoder
 from audio_score_server.settings import Settings, WhisperSettings
 from bench.machine import describe
 from bench.markdown import show_markdown
@@ -59,7 +59,7 @@ class Tally:
 
     errors: int = 0
     words: int = 0
-    repeated: int = 0
+    retried: int = 0
     cosines: list[float] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -118,7 +118,7 @@ def _ways(folder: Path) -> dict[str, Run]:
     exact, auto = (loader.load(model) for model in models)
 
     def once(waveform: Waveform, _: str) -> Encoding:
-        with mock.patch.object(Ear, "_later", return_value=None):
+        with mock.patch.object(WindowedEncoder, "_later", return_value=None):
             return _heard(auto, waveform, None)
 
     return {
@@ -149,7 +149,7 @@ def _tallies(
             right = words_of(exact.transcript.text if own else each.text)
             tally.errors += word_errors(words_of(encoding.transcript.text), right)
             tally.words += len(right)
-            tally.repeated += encoding.repeated > 0
+            tally.retried += encoding.retried > 0
             tally.cosines.append(_cosine(encoding.features.frames, exact.features.frames))
     return tallies
 
@@ -158,7 +158,7 @@ def _figures(tally: Tally) -> list[str]:
     count = len(tally.cosines)
     return [
         f"{tally.errors / max(1, tally.words):.3f}",
-        f"{tally.repeated / count:.1%}",
+        f"{tally.retried / count:.1%}",
         f"{np.mean(tally.cosines):.3f}",
         f"{tally.seconds:.1f}",
     ]

@@ -26,9 +26,12 @@ from audio_score_server.domain import (
     Transcript,
 )
 from audio_score_server.language.phones import BLANK, PHONES, phone_indices
-from audio_score_server.references.library import Clip, scan
+from audio_score_server.references.clips import Clip, ClipId, Library
+from audio_score_server.references.folder import FolderSource
 
-LAYOUTS: Final = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 6: "5.1"}
+LAYOUTS: Final = {
+    **{1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 6: "5.1", 8: "7.1", 16: "hexadecagonal"}
+}
 
 
 def chirp(seconds: float = 1.0, rate: int = 16_000, lowest: float = 200.0) -> FloatArray:
@@ -95,11 +98,12 @@ def _encoded(
         stream.layout = LAYOUTS[channels]
         time = 0
         for block in blocks:
-            planes = np.ascontiguousarray(block, np.float32)
-            frame = av.AudioFrame.from_ndarray(planes, format="fltp", layout=LAYOUTS[channels])
+            # Channels in turn: of eight apart, PyAV fills nine.
+            values = np.ascontiguousarray(block.T, np.float32).reshape(1, -1)
+            frame = av.AudioFrame.from_ndarray(values, format="flt", layout=LAYOUTS[channels])
             frame.sample_rate = rate
             frame.pts = time
-            time += planes.shape[1]
+            time += block.shape[1]
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
     return buffer.getvalue()
@@ -199,7 +203,7 @@ def peak_kib() -> int:
 
 
 def make_clip(folder: Path, name: str = "film_1.wav", text: str | None = "hello") -> Clip:
-    """A clip file of a second, with its text beside it, as ``scan`` sees it."""
+    """A clip file of a second, with its text beside it, as its folder has it."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / name
     path.write_bytes(encoded(chirp()))
@@ -208,10 +212,46 @@ def make_clip(folder: Path, name: str = "film_1.wav", text: str | None = "hello"
     return rescanned(path)
 
 
+class MemorySource:
+    """Clips in memory, as a bucket would have them: a clip source without files."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, tuple[bytes, str, str | None]] = {}
+        """Name to content, version and text."""
+
+    def library(self) -> Library:
+        return Library([self.clip(name) for name in self.files])
+
+    def clip(self, name: str) -> Clip:
+        content, version, text = self.files[name]
+        uid, _, cid = name.rpartition(".")[0].rpartition("_")
+        return Clip(ClipId(uid, cid), self, name, len(content), version, text)
+
+    def read(self, clip: Clip) -> bytes:
+        if clip.name not in self.files:
+            raise FileNotFoundError(clip.name)
+        return self.files[clip.name][0]
+
+    def version(self, clip: Clip) -> tuple[int, str]:
+        content = self.read(clip)
+        return len(content), self.files[clip.name][1]
+
+
+def named_clip(cid: str, text: str | None = None) -> Clip:
+    """A clip of which nothing but the name matters."""
+    return Clip(ClipId("film", cid), MemorySource(), f"film_{cid}.wav", 1, "1", text)
+
+
+def path_of(clip: Clip) -> Path:
+    """Where a clip of a folder is."""
+    assert isinstance(clip.source, FolderSource)
+    return clip.source.folder / clip.name
+
+
 def rescanned(path: Path) -> Clip:
     """The clip as it is on disk now."""
     uid, _, cid = path.stem.rpartition("_")
-    return scan(path.parent).find(uid, cid)
+    return FolderSource(path.parent).library().find(uid, cid)
 
 
 def make_reference(seed: int = 0, frames: int = 50) -> Reference:

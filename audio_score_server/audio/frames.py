@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 import av
 import av.error
+import numpy as np
 from av import AudioFrame, AudioStream
 from av.container import InputContainer
+from numpy.typing import NDArray
 
 from audio_score_server.audio.ffmpeg_memory import bound_allocations
 from audio_score_server.audio.samples import SAMPLING_RATES, too_long, undecodable
@@ -41,6 +43,10 @@ _WAV_OPTIONS: Final = {"probesize": "32768"}
 """FFmpeg reads on and on into a WAV file, looking for what its header has told long before."""
 _MOST_CHANGES: Final = 8
 """Of rate, channels or format on the way; each costs a filter, which costs more than the sound."""
+_MOST_PLANES: Final = 8
+"""A frame of more has a list of them that PyAV reads past its end, into whatever is there."""
+_DTYPES: Final = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}
+"""FFmpeg's name of a format, channels in turn, to NumPy's."""
 _FRAMES_A_SECOND: Final = 2_000
 _FRAMES_FREE: Final = 4_000
 """Opus, the finest, has 400 frames a second. A frame costs the same however little it holds."""
@@ -67,6 +73,19 @@ def layout(frame: AudioFrame) -> tuple[str, int, int]:
     return frame.format.name, frame.layout.nb_channels, frame.sample_rate
 
 
+def values(frame: AudioFrame) -> NDArray[Any]:
+    """A frame's samples as they are stored: ``[channels, samples]``, or in turn ``[1, samples]``.
+
+    As ``AudioFrame.to_ndarray``, which follows FFmpeg's pointers until one is zero: the eighth is
+    followed by something else, and a recording in 7.1 ended the process.
+    """
+    planar, channels = frame.format.is_planar, frame.layout.nb_channels
+    planes: tuple[Any, ...] = frame.planes[: channels if planar else 1]
+    count = frame.samples * (1 if planar else channels)
+    dtype = _DTYPES[frame.format.name.removesuffix("p")]
+    return np.stack([np.frombuffer(plane, dtype, count) for plane in planes])
+
+
 class _Meter:
     """What has been decoded so far, held against what a recording may be."""
 
@@ -81,11 +100,14 @@ class _Meter:
 
         Raises:
             TooLongAudio: the frames so far go past the limit.
-            UndecodableAudio: the frame claims an absurd sampling rate, or ever new ones, or is one
-                of too many.
+            UndecodableAudio: the frame claims an absurd sampling rate, too many channels, or ever
+                new ones, or is one of too many.
         """
         if frame.sample_rate not in SAMPLING_RATES:
             raise undecodable(f"it claims a sampling rate of {frame.sample_rate} Hz")
+        channels = frame.layout.nb_channels
+        if frame.format.is_planar and channels > _MOST_PLANES:
+            raise undecodable(f"it claims {channels} channels")
         self._changes += layout(frame) != self._layout
         self._layout = layout(frame)
         if self._changes > _MOST_CHANGES:

@@ -16,7 +16,7 @@ import numpy as np
 from av import AudioFrame
 from numpy.typing import NDArray
 
-from audio_score_server.audio.frames import layout
+from audio_score_server.audio.frames import layout, values
 from audio_score_server.audio.resample import resample
 from audio_score_server.audio.samples import finite
 from audio_score_server.domain import FloatArray, Waveform
@@ -188,13 +188,13 @@ def _joined(pieces: list[Waveform]) -> Waveform:
 
 def _channels(frames: list[AudioFrame]) -> FloatArray:
     """Frames of one layout, joined: float32 ``[channels, samples]``, full scale 1."""
-    sound = np.concatenate([frame.to_ndarray() for frame in frames], axis=1)
+    sound = np.concatenate([values(frame) for frame in frames], axis=1)
     if not frames[0].format.is_planar:
         sound = sound.reshape(-1, frames[0].layout.nb_channels).T
     if sound.dtype.kind == "f":
         # Before anything is added to them, or one bad value would spoil its neighbours.
         return finite(sound)
-    values = sound.astype(np.float32)
+    scaled = sound.astype(np.float32)
     if sound.dtype == np.uint8:
-        values -= 128
-    return values / np.float32(2.0 ** (8 * sound.dtype.itemsize - 1))
+        scaled -= 128
+    return scaled / np.float32(2.0 ** (8 * sound.dtype.itemsize - 1))

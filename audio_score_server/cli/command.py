@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,9 @@ from typing import Any, Final, NamedTuple
 from audio_score_server import __version__
 from audio_score_server.cli import download, evaluate, gate, serve
 from audio_score_server.cli.flags import add_flags
+
+_EXIT_NOT_INSTALLED: Final = 3
+"""As where no model can be loaded: a supervisor need not try again."""
 
 
 class _Command(NamedTuple):
@@ -57,7 +61,7 @@ def command(arguments: Sequence[str] | None = None) -> int:
         arguments: the command line without the program; None for the process's own.
 
     Returns:
-        The command's exit code.
+        The command's exit code; 3 where packages are missing that it needs.
     """
     parser = argparse.ArgumentParser(prog="audio-score", description=serve.DESCRIPTION)
     parser.add_argument("--version", action="version", version=__version__)
@@ -70,4 +74,14 @@ def command(arguments: Sequence[str] | None = None) -> int:
         part.set_defaults(run=each.run)
     flags = vars(parser.parse_args(arguments))
     run = flags.pop("run")
-    return int(run(flags, Path("config.json")))
+    try:
+        return int(run(flags, Path("config.json")))
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith(__package__.partition(".")[0]):
+            raise
+        print(
+            f"This command needs {error.name}, which is not installed here; install "
+            "audio-score-server[server]",
+            file=sys.stderr,
+        )
+        return _EXIT_NOT_INSTALLED

@@ -9,8 +9,8 @@ from typing import Final
 
 from audio_score_server.cli.flags import EXIT_SETTINGS, settings_from
 from audio_score_server.errors import ModelLoadError
-from audio_score_server.logs import configure_logs
 from audio_score_server.settings import ModelSettings, Settings
+from audio_score_server.telemetry.logs import configure_logs
 
 DESCRIPTION: Final = (
     "Fetch the configured models' checkpoints; check and repair those that are there."
@@ -64,15 +64,15 @@ def _download(settings: Settings) -> int:
 def _completed(model: ModelSettings, models_dir: Path | None) -> str:
     """Make one model's checkpoints complete and say what that took."""
     # Imported once the settings are known to be right.
-    from audio_score_server.checkpoints.complete import complete
-    from audio_score_server.checkpoints.models import checkpoints_of
-    from audio_score_server.checkpoints.sizes import readable_size
+    from audio_score_server.checkpoints.locate import download as download_checkpoint
+    from audio_score_server.checkpoints.progress import readable_size
+    from audio_score_server.checkpoints.required import checkpoints_of
 
     checkpoints = checkpoints_of(model)
     if not checkpoints:
         return "needs nothing."
-    completions = [complete(checkpoint, models_dir) for checkpoint in checkpoints]
-    fetched = sum(completion.fetched_bytes for completion in completions)
-    damaged = [name for completion in completions for name in completion.damaged]
-    outcome = f"complete; {readable_size(fetched)} fetched" if fetched else "complete already"
-    return f"{outcome}, {', '.join(damaged)} repaired." if damaged else f"{outcome}."
+    local = [download_checkpoint(checkpoint, models_dir) for checkpoint in checkpoints]
+    size = sum(each.downloaded_bytes for each in local)
+    repaired = [name for each in local for name in each.repaired]
+    outcome = f"complete; {readable_size(size)} fetched" if size else "complete already"
+    return f"{outcome}, {', '.join(repaired)} repaired." if repaired else f"{outcome}."

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from audio_score_server.cli.flags import EXIT_SETTINGS, settings_from
 from audio_score_server.errors import EvaluationError, NoModelError, NotReady
-from audio_score_server.logs import configure_logs
 from audio_score_server.settings import Settings
+from audio_score_server.telemetry.logs import configure_logs
 
 DESCRIPTION: Final = (
     "Score labelled recordings through the same code as the server, and tell how well the scores "

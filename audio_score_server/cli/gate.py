@@ -21,9 +21,9 @@ from audio_score_server.gateway.settings import (
     flag_of,
     load_gateway_settings,
 )
-from audio_score_server.logs import configure_logs
 from audio_score_server.settings import Settings, load_settings
 from audio_score_server.settings.load import CONFIG_VARIABLE
+from audio_score_server.telemetry.logs import configure_logs
 
 GATE_DESCRIPTION: Final = "Run several servers behind Nginx and keep them running."
 STATUS_DESCRIPTION: Final = (

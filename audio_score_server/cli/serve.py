@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from audio_score_server import __version__
 from audio_score_server.cli.flags import EXIT_SETTINGS, add_flags, settings_from
-from audio_score_server.logs import configure_logs
+from audio_score_server.telemetry.logs import configure_logs
 
 DESCRIPTION: Final = "Score voice recordings against reference clips over HTTP."
 FLAGS: Final = {
@@ -21,6 +22,10 @@ FLAGS: Final = {
     "--log-level": "log_level",
 }
 """Flag to setting."""
+_CACHED_SHAPES: Final = ("LRU_CACHE_CAPACITY", "64")
+"""PyTorch keeps 23 kB for each length of sound that a convolution has met, for 1024 of them unless
+told otherwise before it is imported. Hardly two recordings have one length, and those that do are
+no faster for it."""
 
 
 def main(default_config: Path, arguments: Sequence[str] | None = None) -> int:
@@ -45,7 +50,8 @@ def serve(flags: Mapping[str, object], default_config: Path) -> int:
     if settings is None:
         return EXIT_SETTINGS
     configure_logs(settings.log_level, settings.log_format)
+    os.environ.setdefault(*_CACHED_SHAPES)
     # Imported once the settings are known to be right: torch alone takes a second.
-    from audio_score_server.server import serve
+    from audio_score_server.serving.server import serve
 
     return serve(settings)

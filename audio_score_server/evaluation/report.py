@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from audio_score_server import __version__
 from audio_score_server.errors import EvaluationError
-from audio_score_server.evaluation.judge import Judgement, Scores
+from audio_score_server.evaluation.assessment import Assessment, Scores
 from audio_score_server.evaluation.manifest import Manifest
 from audio_score_server.evaluation.plan import Plan
 from audio_score_server.evaluation.scores import Run
@@ -69,14 +69,14 @@ class Report:
     versions: Mapping[str, str]
     settings: Mapping[str, Any]
     data: Data
-    models: Mapping[str, Judgement]
+    models: Mapping[str, Assessment]
 
     def to_json(self) -> str:
         """As ``report.json``."""
         return json.dumps({"format": _FORMAT, **asdict(self)}, indent=1, allow_nan=False) + "\n"
 
 
-def make_report(settings: Settings, data: Data, judgements: list[Judgement]) -> Report:
+def make_report(settings: Settings, data: Data, assessments: list[Assessment]) -> Report:
     """Put a report together."""
     chosen = settings.model_copy(update={"models": settings.chosen_models()})
     return Report(
@@ -89,7 +89,7 @@ def make_report(settings: Settings, data: Data, judgements: list[Judgement]) -> 
         },
         chosen.model_dump(mode="json", include=_SETTINGS),
         data,
-        {judgement.model: judgement for judgement in judgements},
+        {assessment.model: assessment for assessment in assessments},
     )
 
 

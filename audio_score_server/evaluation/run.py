@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from audio_score_server.errors import EvaluationError
+from audio_score_server.evaluation.assessment import Assessment, Scores, assess, tabulate
 from audio_score_server.evaluation.clips import check_voice, fill
-from audio_score_server.evaluation.judge import Judgement, Scores, judge, tabulate
 from audio_score_server.evaluation.manifest import Manifest, read_manifest
-from audio_score_server.evaluation.pictures import draw_all
 from audio_score_server.evaluation.plan import Plan, make_plan
+from audio_score_server.evaluation.plots import draw_all
 from audio_score_server.evaluation.report import (
     Report,
     describe,
@@ -74,8 +74,8 @@ def evaluate(settings: Settings, options: Options) -> str:
         _make_folder(options.output)
     runs = _run(settings, plan, voice, options)
     tables = [(run, tabulate(run.scored, manifest.measures)) for run in runs]
-    judgements = [judge(run, scores) for run, scores in tables]
-    report = _report(settings, options, manifest, plan, judgements)
+    assessments = [assess(run, scores) for run, scores in tables]
+    report = _report(settings, options, manifest, plan, assessments)
     text = report_text(report)
     if earlier is not None:
         text += "\n\n" + comparison_text(earlier, report)
@@ -105,10 +105,10 @@ def _report(
     options: Options,
     manifest: Manifest,
     plan: Plan,
-    judgements: list[Judgement],
+    assessments: list[Assessment],
 ) -> Report:
     data = describe(manifest, plan, options.voice, options.texts, options.limit)
-    return make_report(settings, data, judgements)
+    return make_report(settings, data, assessments)
 
 
 def _make_folder(folder: Path) -> None:

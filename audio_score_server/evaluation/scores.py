@@ -14,24 +14,24 @@ from typing import Final, Never
 from tqdm import tqdm
 
 from audio_score_server.assembly import build_service
-from audio_score_server.domain import Placement
+from audio_score_server.domain import ModelInfo
 from audio_score_server.errors import (
     AudioError,
     BatchError,
+    DetailUnsupported,
     DeviceMemoryError,
     ReferenceMissing,
     RemoteError,
     RemoteTimeout,
-    Unexplained,
 )
 from audio_score_server.evaluation.clips import clip_id
 from audio_score_server.evaluation.components import components
 from audio_score_server.evaluation.plan import Plan, Trial
-from audio_score_server.pipelines.protocol import Judgement, Upload
+from audio_score_server.pipelines.protocol import ScoreResult, Upload
 from audio_score_server.service import ScoreService
 from audio_score_server.settings import Settings
-from audio_score_server.stages import Stages
 from audio_score_server.telemetry.metrics import Metrics
+from audio_score_server.telemetry.stages import Stages
 
 _ONE_TRIALS_ERRORS: Final = (
     *(AudioError, BatchError, DeviceMemoryError, RemoteError, RemoteTimeout),
@@ -55,14 +55,14 @@ class Run:
 
     Attributes:
         model: its key.
-        placement: where it was.
+        info: where it was.
         scored: trials in the order of the plan.
         left_out: files that could not be used, with the reason.
         seconds: how long the trials took.
     """
 
     model: str
-    placement: Placement
+    info: ModelInfo
     scored: list[Scored] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
@@ -85,10 +85,10 @@ async def score_plan(settings: Settings, plan: Plan, clips: Path, cache: Path) -
     try:
         await service.start()
         # Not more than the server would admit, and enough for one batch to form while one runs.
-        concurrency = min(settings.max_queue, 2 * settings.max_batch_size)
+        concurrency = min(settings.max_inflight, 2 * settings.max_batch_size)
         return [
-            await _Scoring(service, Run(pipeline.key, pipeline.placement), plan).finish(concurrency)
-            for pipeline in service.pipelines()
+            await _Scoring(service, Run(pipeline.key, pipeline.info), plan).finish(concurrency)
+            for pipeline in service.models()
         ]
     finally:
         await service.close()
@@ -158,31 +158,31 @@ class _Scoring:
         ids = [clip_id(trial.clip) for trial in usable.values()]
         upload = trials[0][1].path.read_bytes
         try:
-            judgements = await self._service.score_all(ids, self._run.model, upload)
-        except (ReferenceMissing, Unexplained, *_ONE_TRIALS_ERRORS):
+            results = await self._service.score_all(ids, self._run.model, upload)
+        except (ReferenceMissing, DetailUnsupported, *_ONE_TRIALS_ERRORS):
             return False
-        for (place, trial), judgement in zip(usable.items(), judgements, strict=True):
-            self._found[place] = Scored(trial, components(judgement))
+        for (place, trial), result in zip(usable.items(), results, strict=True):
+            self._found[place] = Scored(trial, components(result))
         return True
 
     async def _score(self, place: int, trial: Trial) -> None:
         uid, cid = clip_id(trial.clip).uid, clip_id(trial.clip).cid
         try:
-            judgement = await self._judge(uid, cid, trial.path.read_bytes)
+            result = await self._judge(uid, cid, trial.path.read_bytes)
         except ReferenceMissing as error:
             # Told of a clip by the name that was made up for it.
             self._leave_out(self._name(trial), str(error).partition(": ")[2] or str(error))
         except _ONE_TRIALS_ERRORS as error:
             self._leave_out(trial.recording, str(error))
         else:
-            self._found[place] = Scored(trial, components(judgement))
+            self._found[place] = Scored(trial, components(result))
 
-    async def _judge(self, uid: str, cid: str, upload: Upload) -> Judgement:
+    async def _judge(self, uid: str, cid: str, upload: Upload) -> ScoreResult:
         """With reasons, where the model can tell them."""
         score = partial(self._service.score, uid, cid, self._run.model, upload)
         try:
-            return await score(Stages(), explained=True)
-        except Unexplained:
+            return await score(Stages(), detailed=True)
+        except DetailUnsupported:
             return await score(Stages())
 
     def _leave_out(self, name: str, reason: str) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
+from audio_score_server.evaluation.assessment import Assessment, Component
 from audio_score_server.evaluation.estimates import Correlation, Estimate
-from audio_score_server.evaluation.judge import Component, Judgement
 from audio_score_server.evaluation.report import Report
 
 
 def report_text(report: Report) -> str:
     """Every model's tables."""
-    return "\n\n".join(part for judgement in report.models.values() for part in _parts(judgement))
+    return "\n\n".join(part for assessment in report.models.values() for part in _parts(assessment))
 
 
 def comparison_text(old: Mapping[str, Any], report: Report) -> str:
@@ -28,26 +28,26 @@ def comparison_text(old: Mapping[str, Any], report: Report) -> str:
     return "\n".join([*lines, _table(head, rows), note])
 
 
-def _parts(judgement: Judgement) -> Iterator[str]:
-    where = f"{judgement.device} as {judgement.dtype}" if judgement.dtype else judgement.device
+def _parts(assessment: Assessment) -> Iterator[str]:
+    where = f"{assessment.device} as {assessment.dtype}" if assessment.dtype else assessment.device
     yield (
-        f"{judgement.model} on {where}: {judgement.recordings} recordings, {judgement.trials} "
-        f"trials in {judgement.seconds:.1f} s"
+        f"{assessment.model} on {where}: {assessment.recordings} recordings, {assessment.trials} "
+        f"trials in {assessment.seconds:.1f} s"
     )
-    components = judgement.components
+    components = assessment.components
     tables = (
         ("Right from wrong", _discrimination(components)),
         ("Scores by label", _spreads(components)),
         ("Calibration", _calibration(components)),
-        ("Pearson correlation", _correlations(judgement, "pearson")),
-        ("Spearman correlation", _correlations(judgement, "spearman")),
+        ("Pearson correlation", _correlations(assessment, "pearson")),
+        ("Spearman correlation", _correlations(assessment, "spearman")),
     )
     for title, table in tables:
         if table:
             yield f"{title}\n{table}"
-    if judgement.left_out:
-        reasons = (f"  {name}: {reason}" for name, reason in judgement.left_out.items())
-        yield "\n".join([f"Left out ({len(judgement.left_out)})", *reasons])
+    if assessment.left_out:
+        reasons = (f"  {name}: {reason}" for name, reason in assessment.left_out.items())
+        yield "\n".join([f"Left out ({len(assessment.left_out)})", *reasons])
 
 
 def _discrimination(components: Mapping[str, Component]) -> str:
@@ -92,12 +92,12 @@ def _calibration(components: Mapping[str, Component]) -> str:
     return _table(["", "Brier", "ECE"], rows)
 
 
-def _correlations(judgement: Judgement, kind: Literal["pearson", "spearman"]) -> str:
+def _correlations(assessment: Assessment, kind: Literal["pearson", "spearman"]) -> str:
     """One line for each component and for each other program."""
     lines: dict[str, Mapping[str, Correlation]] = {
-        name: component.correlations for name, component in judgement.components.items()
+        name: component.correlations for name, component in assessment.components.items()
     }
-    lines |= judgement.others
+    lines |= assessment.others
     measures = list(dict.fromkeys(name for found in lines.values() for name in found))
     rows = []
     for name, found in lines.items():
@@ -106,7 +106,7 @@ def _correlations(judgement: Judgement, kind: Literal["pearson", "spearman"]) ->
     return _table(["", *measures], rows) if measures else ""
 
 
-def _changes(old: Mapping[str, Any], new: Mapping[str, Judgement]) -> Iterator[list[str]]:
+def _changes(old: Mapping[str, Any], new: Mapping[str, Assessment]) -> Iterator[list[str]]:
     for model in new:
         if model not in old:
             continue

@@ -24,7 +24,7 @@ from audio_score_server.gateway.metrics import (
 from audio_score_server.gateway.probe import get
 from audio_score_server.gateway.process_state import State
 from audio_score_server.gateway.processes import GatewayProcesses
-from audio_score_server.listener import Listener
+from audio_score_server.serving.listener import Listener
 
 _WORKER_TIMEOUT_S: Final = 3.0
 _RETRY_AFTER_S: Final = 2

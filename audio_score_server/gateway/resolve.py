@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from audio_score_server.access import ApiKeys
+from audio_score_server.api_keys import ApiKeys
 from audio_score_server.gateway import nginx_config
 from audio_score_server.gateway.admin import Authorize
 from audio_score_server.gateway.errors import GatewayError
@@ -128,7 +128,7 @@ def _worker_config(options: LaunchOptions, settings: Settings) -> WorkerConfig:
     policy = RestartPolicy(
         startup_timeout_s=gateway.startup_timeout,
         health_timeout_s=gateway.health_timeout,
-        stop_timeout_s=settings.grace_s + _WORKER_STOP_SLACK_S,
+        stop_timeout_s=settings.shutdown_timeout_s + _WORKER_STOP_SLACK_S,
     )
     flags, log_format = options.worker_flags, settings.log_format
     return WorkerConfig(tuple(resources), flags, environment, policy, log_format)

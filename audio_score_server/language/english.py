@@ -1,4 +1,4 @@
-"""Whether texts are English, for models that know nothing else."""
+"""English as it is written: whether texts are in it, and its contractions."""
 
 from __future__ import annotations
 
@@ -33,6 +33,22 @@ _LEAST_SHARE: Final = 0.08
 """English texts have a quarter and more, others hardly any."""
 _FEWEST_WORDS: Final = 12
 
+_CONTRACTIONS: Final = {
+    **{"can't": "can not", "won't": "will not", "shan't": "shall not", "ain't": "is not"},
+    **{
+        "let's": "let us",
+        "gonna": "going to",
+        "wanna": "want to",
+        "gotta": "got to",
+        "cannot": "can not",
+    },
+}
+_ENDINGS: Final = {"n't": "not", "'re": "are", "'m": "am", "'ll": "will", "'ve": "have"}
+_BEFORE_IS: Final = frozenset(
+    ("it", "he", "she", "that", "this", "what", "who", "where", "when", "how", "there", "here")
+)
+"""After these ``'s`` is short for "is"; after others it may be anybody's."""
+
 
 def look_english(texts: Iterable[str]) -> bool:
     """Whether the texts of a library are English, by the words that hold English together.
@@ -62,3 +78,15 @@ def _words(texts: Iterable[str]) -> list[str]:
 def _share(words: Sequence[str]) -> float:
     """Of the words that hold English together, among all; 0 of none."""
     return sum(word in _COMMON for word in words) / max(1, len(words))
+
+
+def expand_contractions(word: str) -> str:
+    """A word in lower case, in full."""
+    if word in _CONTRACTIONS:
+        return _CONTRACTIONS[word]
+    for ending, meaning in _ENDINGS.items():
+        if word.endswith(ending) and len(word) > len(ending):
+            return f"{word.removesuffix(ending)} {meaning}"
+    if word.endswith("'s") and word.removesuffix("'s") in _BEFORE_IS:
+        return word.removesuffix("'s") + " is"
+    return word

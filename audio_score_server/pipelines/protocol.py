@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from audio_score_server.domain import Contours, Placement, Score
+from audio_score_server.domain import Contours, ModelInfo, Score
 from audio_score_server.errors import QueueFull
-from audio_score_server.references.library import Clip, Library
+from audio_score_server.references.clips import Clip, Library
 from audio_score_server.scoring.detail import Detail
-from audio_score_server.stages import Stages
+from audio_score_server.telemetry.stages import Stages
 
 Upload = Callable[[], bytes]
 """Reads an uploaded file, which may be on disk."""
@@ -34,7 +34,7 @@ class Traffic:
 
 
 @dataclass(frozen=True, slots=True)
-class Explanation:
+class Analysis:
     """Why a score is what it is, and what a picture of it needs.
 
     Attributes:
@@ -49,37 +49,39 @@ class Explanation:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class ScoreResult:
     """What a recording is given: a score, and where it was asked for, the reasons."""
 
     score: Score
-    explanation: Explanation | None = None
+    analysis: Analysis | None = None
 
 
-class Pipeline(Protocol):
-    """One model's path from an uploaded recording to a score.
+class Model(Protocol):
+    """What every loaded model offers, whatever it can do.
 
     Attributes:
         key: the model's name in requests.
-        placement: where the model is.
+        info: where the model is and what it takes.
+        needs: other loaded models, without which it cannot work.
         on_death: told, on any thread, when the model's device has failed for good.
     """
 
     key: str
-    placement: Placement
+    info: ModelInfo
+    needs: Sequence[Model]
 
     on_death: Callable[[BaseException], object]
 
     async def start(self, library: Library, concurrency: int) -> None:
-        """Make ready to score against every clip; ``concurrency`` of them at once."""
+        """Make ready for every clip, ``concurrency`` of them at once; done once, whoever asks."""
+        ...
+
+    async def use(self, library: Library, concurrency: int) -> None:
+        """Make ready for another version of the library, while requests go on."""
         ...
 
     async def close(self) -> None:
         """Refuse what still waits and let go of the model."""
-        ...
-
-    def failed(self, clip: Clip) -> bool:
-        """Whether nothing can be compared with the clip."""
         ...
 
     def full(self, left_s: float) -> QueueFull | None:
@@ -90,24 +92,33 @@ class Pipeline(Protocol):
         """What is going on."""
         ...
 
-    async def ailment(self) -> str | None:
-        """What is wrong with the model; None while it is well."""
+    async def health_error(self) -> str | None:
+        """What is wrong with the model; None while it is healthy."""
+        ...
+
+
+@runtime_checkable
+class Scorer(Model, Protocol):
+    """A model that compares recordings with clips."""
+
+    def failed(self, clip: Clip) -> bool:
+        """Whether nothing can be compared with the clip."""
         ...
 
     async def score(
-        self, clip: Clip, upload: Upload, stages: Stages, explained: bool = False
-    ) -> Judgement:
+        self, clip: Clip, upload: Upload, stages: Stages, detailed: bool = False
+    ) -> ScoreResult:
         """Compare an uploaded recording with a clip.
 
         Args:
             clip: of the library.
             upload: gives the recording's bytes; called once, on a thread for such work.
             stages: told how long each took.
-            explained: whether reasons are asked for.
+            detailed: whether a detail is asked for.
 
         Raises:
             AudioError: the recording cannot be used.
-            Unexplained: the model cannot tell its reasons.
+            DetailUnsupported: the model gives scores alone.
             ReferenceMissing: the clip cannot be used.
             BatchError: the model failed on this recording.
             QueueFull: too many requests are under way.
@@ -118,8 +129,8 @@ class Pipeline(Protocol):
         """
         ...
 
-    async def score_all(self, clips: Sequence[Clip], upload: Upload) -> list[Judgement]:
-        """Compare one recording with several clips, with reasons, as ``score`` would with each.
+    async def score_all(self, clips: Sequence[Clip], upload: Upload) -> list[ScoreResult]:
+        """Compare one recording with several clips, in detail, as ``score`` would with each.
 
         What does not depend on the clip is done once. For callers that bound their own number.
 
@@ -128,7 +139,7 @@ class Pipeline(Protocol):
             upload: gives the recording's bytes; called once, on a thread for such work.
 
         Raises:
-            Unexplained: the model cannot tell its reasons.
+            DetailUnsupported: the model gives scores alone.
             AudioScoreError: for all of them, what ``score`` would raise for any.
         """
         ...

@@ -10,13 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
 from audio_score_server.audio.decode import DecodeLimits, decode
-from audio_score_server.domain import Placement, Waveform
-from audio_score_server.errors import AudioError, QueueFull, Unexplained
-from audio_score_server.pipelines.protocol import Judgement, Traffic, Upload
+from audio_score_server.domain import ModelInfo, Waveform
+from audio_score_server.errors import AudioError, DetailUnsupported, QueueFull
+from audio_score_server.pipelines.protocol import Model, ScoreResult, Traffic, Upload
 from audio_score_server.references.build import broken, complaint
-from audio_score_server.references.library import Clip, Library
+from audio_score_server.references.clips import Clip, Library
 from audio_score_server.remote.scorer import RemoteScorer
-from audio_score_server.stages import Stages
+from audio_score_server.telemetry.stages import Stages
 
 _LOG = logging.getLogger(__name__)
 ArgumentT = TypeVar("ArgumentT")
@@ -35,7 +35,8 @@ class RemotePipeline:
         pool: ThreadPoolExecutor,
     ) -> None:
         self.key = key
-        self.placement = Placement(scorer.host)
+        self.info = ModelInfo(scorer.host)
+        self.needs: Sequence[Model] = ()
         self.on_death: Callable[[BaseException], object] = lambda _: None
         self._scorer = scorer
         self._limits = limits
@@ -45,6 +46,9 @@ class RemotePipeline:
 
     async def start(self, library: Library, concurrency: int) -> None:
         """Nothing to warm up, and clips are sent as they are."""
+
+    async def use(self, library: Library, concurrency: int) -> None:
+        """Nothing depends on the library."""
 
     async def close(self) -> None:
         """Give up the connections."""
@@ -64,16 +68,16 @@ class RemotePipeline:
         """Nothing waits here but in the other's queue."""
         return Traffic(self._under_way)
 
-    async def ailment(self) -> str | None:
+    async def health_error(self) -> str | None:
         """None: asking would cost money."""
         return None
 
     async def score(
-        self, clip: Clip, upload: Upload, stages: Stages, explained: bool = False
-    ) -> Judgement:
-        """See ``Pipeline.score``."""
-        if explained:
-            raise self._unexplained()
+        self, clip: Clip, upload: Upload, stages: Stages, detailed: bool = False
+    ) -> ScoreResult:
+        """See ``Scorer.score``."""
+        if detailed:
+            raise self._detail_unsupported()
         if full := self.full(stages.deadline - time.monotonic()):
             raise full
         self._under_way += 1
@@ -83,16 +87,16 @@ class RemotePipeline:
                 reference = await self._in_pool(self._reference, clip)
             stages.audio_s = recording.seconds
             with stages.measure("device"):
-                return Judgement(await self._scorer.score(reference, recording, clip.text))
+                return ScoreResult(await self._scorer.score(reference, recording, clip.text))
         finally:
             self._under_way -= 1
 
-    async def score_all(self, clips: Sequence[Clip], upload: Upload) -> list[Judgement]:
+    async def score_all(self, clips: Sequence[Clip], upload: Upload) -> list[ScoreResult]:
         """Refuse: it has no reasons, and listens anew for every clip."""
-        raise self._unexplained()
+        raise self._detail_unsupported()
 
-    def _unexplained(self) -> Unexplained:
-        return Unexplained(
+    def _detail_unsupported(self) -> DetailUnsupported:
+        return DetailUnsupported(
             f"Model {self.key!r} gives numbers and no reasons. Leave out the field detail, or "
             "name another model."
         )
@@ -108,7 +112,7 @@ class RemotePipeline:
 
     def _reference(self, clip: Clip) -> Waveform:
         try:
-            return decode(clip.path.read_bytes(), self._limits)
+            return decode(clip.read(), self._limits)
         except (AudioError, OSError) as error:
-            _LOG.warning("Clip %s cannot be used: %s. %s", clip.path.name, *complaint(error))
+            _LOG.warning("Clip %s cannot be used: %s. %s", clip.name, *complaint(error))
             raise broken(clip) from error

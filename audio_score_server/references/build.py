@@ -22,8 +22,8 @@ from audio_score_server.errors import (
     TooShortAudio,
     UndecodableAudio,
 )
+from audio_score_server.references.clips import Clip, VersionKey
 from audio_score_server.references.entry import ClipChanged, EntryInvalid
-from audio_score_server.references.library import Clip, ClipId
 from audio_score_server.references.progress import Progress
 from audio_score_server.references.store import ReferenceStore
 from audio_score_server.references.tensors import as_kept
@@ -79,8 +79,8 @@ class ReferenceBuilder:
         self._model = model
         self._store = store
         self._encode = encode
-        self.failures: dict[ClipId, str] = {}
-        """Clips that cannot be encoded, with the reason."""
+        self.failures: dict[VersionKey, str] = {}
+        """Versions of clips that cannot be encoded, with the reason."""
 
     async def build_missing(self, clips: list[Clip], concurrency: int) -> None:
         """Complete the cache for ``clips``; those that fail are logged and left out."""
@@ -166,13 +166,13 @@ class ReferenceBuilder:
     def _leave_out(self, clip: Clip, error: Exception) -> None:
         if not isinstance(error, BatchError):
             # A model that failed once may do better when the clip is asked for.
-            self.failures[clip.id] = str(error) or type(error).__name__
+            self.failures[clip.version_key] = str(error) or type(error).__name__
         self.report(clip, error)
 
     def report(self, clip: Clip, error: Exception) -> None:
         """Tell the operator why a clip cannot be used, and what to do."""
-        _LOG.warning("%s: skipped clip %s: %s. %s", self._model, clip.path.name, *complaint(error))
-        _LOG.debug("How clip %s failed:", clip.path.name, exc_info=error)
+        _LOG.warning("%s: skipped clip %s: %s. %s", self._model, clip.name, *complaint(error))
+        _LOG.debug("How clip %s failed:", clip.name, exc_info=error)
 
     async def _keep(self, clip: Clip, reference: Reference) -> None:
         try:

@@ -17,11 +17,11 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from audio_score_server.domain import Reference, Transcript
+from audio_score_server.references.clips import Clip
 from audio_score_server.references.files import read_regular
-from audio_score_server.references.library import Clip
 from audio_score_server.references.tensors import Tensors, reference_of, tensors_of
 
-_FORMAT: Final = 3
+_FORMAT: Final = 4
 """Changes with the layout of entries."""
 MANIFEST: Final = "manifest.json"
 TRANSCRIPT: Final = "transcript.txt"
@@ -32,18 +32,18 @@ class EntryInvalid(Exception):
     """An entry is missing, stale or damaged; the text says which."""
 
 
-class _Frozen(BaseModel):
+class _EntryModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class FileStamp(_Frozen):
+class FileStamp(_EntryModel):
     """What a file of an entry must be like."""
 
     size: int
     sha256: str
 
 
-class Manifest(_Frozen):
+class Manifest(_EntryModel):
     """What an entry was made from, and what belongs to it."""
 
     format: int
@@ -51,7 +51,7 @@ class Manifest(_Frozen):
     settings: str
     clip_file: str
     clip_size: int
-    clip_modified_ns: int
+    clip_version: str
     clip_sha256: str
     text: str | None
     unit: Literal["word", "phone"]
@@ -59,12 +59,6 @@ class Manifest(_Frozen):
     frame_rate_hz: float
     step_s: float
     files: dict[str, FileStamp]
-
-
-def fingerprint_of(path: Path) -> str:
-    """SHA-256 of a file, read in pieces."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 class ClipChanged(Exception):
@@ -112,18 +106,17 @@ def _contents(reference: Reference) -> dict[str, bytes]:
 def _manifest_of(
     clip: Clip, made_by: tuple[str, str], reference: Reference, files: dict[str, bytes]
 ) -> Manifest:
-    digest = fingerprint_of(clip.path)
-    status = clip.path.stat()
-    if (status.st_size, status.st_mtime_ns) != (clip.size, clip.modified_ns):
+    digest = clip.sha256()
+    if not clip.is_current():
         # The hash could belong to another content than the features.
-        raise ClipChanged("the clip has changed since the server was started")
+        raise ClipChanged("the clip has changed since it was found")
     return Manifest(
         format=_FORMAT,
         runner=made_by[0],
         settings=made_by[1],
-        clip_file=clip.path.name,
+        clip_file=clip.name,
         clip_size=clip.size,
-        clip_modified_ns=clip.modified_ns,
+        clip_version=clip.version,
         clip_sha256=digest,
         text=clip.text,
         unit=reference.transcript.unit,
@@ -165,25 +158,25 @@ def check_entry(folder: Path, clip: Clip, made_by: tuple[str, str]) -> Manifest:
 
 
 def refresh_entry(folder: Path, manifest: Manifest, clip: Clip) -> None:
-    """Note the clip's new time in the manifest of a valid entry, so that it is hashed only once.
+    """Note the clip's new version in the manifest of a valid entry, so that it is hashed only once.
 
     Raises:
         OSError: the cache cannot be written.
     """
-    fresh = manifest.model_copy(update={"clip_modified_ns": clip.modified_ns})
+    fresh = manifest.model_copy(update={"clip_version": clip.version})
     partial = folder / f"{MANIFEST}.{os.getpid()}"
     _write(partial, fresh.model_dump_json(indent=1).encode())
     os.replace(partial, folder / MANIFEST)
 
 
 def _same_clip(manifest: Manifest, clip: Clip) -> bool:
-    """By size and time where they agree; else by content, since copies get new times."""
+    """By size and version where they agree; else by content, since copies get new times."""
     if manifest.clip_size != clip.size:
         return False
-    if manifest.clip_modified_ns == clip.modified_ns:
+    if manifest.clip_version == clip.version:
         return True
     try:
-        return manifest.clip_sha256 == fingerprint_of(clip.path)
+        return manifest.clip_sha256 == clip.sha256()
     except OSError:
         return False
 

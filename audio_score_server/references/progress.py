@@ -12,7 +12,7 @@ class Progress:
 
     def __init__(self, name: str, total: int, now: float) -> None:
         self._name, self._total = name, total
-        self._started = self._told = now
+        self._started = self._reported_at = now
         self._done = self._elsewhere = 0
 
     def done(self, here: bool, now: float) -> str | None:
@@ -24,9 +24,9 @@ class Progress:
         self._done += 1
         self._elsewhere += not here
         last = self._done == self._total
-        if not last and now - self._told < _INTERVAL_S:
+        if not last and now - self._reported_at < _INTERVAL_S:
             return None
-        self._told = now
+        self._reported_at = now
         rate = self._done / max(now - self._started, 1e-6)
         line = f"{self._name}: {self._done} of {self._total} clips encoded, {rate:.1f} a second"
         if self._elsewhere:

@@ -13,13 +13,13 @@ from uuid import uuid4
 from filelock import FileLock, Timeout
 
 from audio_score_server.domain import Reference
+from audio_score_server.references.clips import Clip, ClipId
 from audio_score_server.references.entry import (
     check_entry,
     read_entry,
     refresh_entry,
     write_entry,
 )
-from audio_score_server.references.library import Clip, ClipId
 from audio_score_server.references.memory import ReferenceMemory
 
 _STRIPES: Final = 64
@@ -48,14 +48,14 @@ class ReferenceStore:
         """
         folder = self._entry(clip.id)
         manifest = check_entry(folder, clip, self._made_by)
-        if manifest.clip_modified_ns != clip.modified_ns:
+        if manifest.clip_version != clip.version:
             # A cache that cannot be written is as good to read.
             with suppress(OSError):
                 refresh_entry(folder, manifest, clip)
 
     def remembered(self, clip: Clip) -> Reference | None:
         """The reference if it is in memory."""
-        reference = self._memory.get(clip.id)
+        reference = self._memory.get(clip.version_key)
         self.hits += reference is not None
         self.misses += reference is None
         return reference
@@ -66,15 +66,15 @@ class ReferenceStore:
         Raises:
             EntryInvalid: it must be built.
         """
-        reference = self._memory.get(clip.id)
+        reference = self._memory.get(clip.version_key)
         if reference is None:
             reference = read_entry(self._entry(clip.id), clip, self._made_by)
-            self._memory.put(clip.id, reference)
+            self._memory.put(clip.version_key, reference)
         return reference
 
     def remember(self, clip: Clip, reference: Reference) -> None:
         """Keep a reference in memory alone."""
-        self._memory.put(clip.id, reference)
+        self._memory.put(clip.version_key, reference)
 
     def write(self, clip: Clip, reference: Reference) -> None:
         """Write the entry, whole or not at all; only inside ``claim``.

@@ -19,7 +19,7 @@ from audio_score_server.domain import (
 
 Tensors = dict[str, NDArray[Any]]
 _CONTOURS: Final = ("pitch_hz", "level_db", "lows", "highs")
-_ALIGNED: Final = ("said", "starts", "stops", "evidence")
+_ALIGNED: Final = ("present", "starts", "stops", "evidence")
 _LARGEST_HALF: Final = float(np.finfo(np.float16).max)
 _SPELT: Final = "S2"
 """ARPAbet without stress has one or two letters."""
@@ -54,7 +54,7 @@ def reference_of(
         _single(tensors["frames"]), _single(tensors["speech"]), frame_rate_hz
     )
     contours = Contours(step_s, *(_single(tensors[name]) for name in _CONTOURS))
-    aligned = _alignment(tensors) if "said" in tensors else None
+    aligned = _alignment(tensors) if "present" in tensors else None
     return Reference(features, transcript, contours, aligned)
 
 
@@ -81,7 +81,7 @@ def _single(values: NDArray[Any]) -> FloatArray:
 def _alignment_tensors(alignment: Alignment) -> Tensors:
     spelt = np.array([each.phone for each in alignment.heard], _SPELT)
     return {
-        "said": alignment.said.astype(np.uint8),
+        "present": alignment.present.astype(np.uint8),
         "starts": alignment.starts.astype(np.int32),
         "stops": alignment.stops.astype(np.int32),
         "evidence": alignment.evidence,
@@ -98,5 +98,5 @@ def _alignment(tensors: Tensors) -> Alignment:
     heard = (
         HeardPhone(bytes(phone).decode(), *span) for phone, span in zip(spelt, spans, strict=True)
     )
-    said, starts, stops, evidence = (tensors[name] for name in _ALIGNED)
-    return Alignment(said.astype(np.bool_), starts, stops, evidence, tuple(heard))
+    present, starts, stops, evidence = (tensors[name] for name in _ALIGNED)
+    return Alignment(present.astype(np.bool_), starts, stops, evidence, tuple(heard))

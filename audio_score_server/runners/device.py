@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 
 import torch
 
-from audio_score_server.domain import Placement
+from audio_score_server.domain import ModelInfo
 from audio_score_server.errors import DeviceMemoryError, ModelLoadError
 
 ItemT = TypeVar("ItemT")
@@ -35,7 +35,7 @@ def choose_device(name: str) -> torch.device:
 
 def place(
     device: torch.device, tensors: Iterable[torch.Tensor], int8: Iterable[torch.Tensor] = ()
-) -> Placement:
+) -> ModelInfo:
     """What a model's tensors come to on a device.
 
     Args:
@@ -47,7 +47,7 @@ def place(
     name = str(device)
     if device.type == "cuda":
         name = f"{device} ({torch.cuda.get_device_name(device)})"
-    return Placement(
+    return ModelInfo(
         device=name,
         dtype=str(weights[0].dtype).removeprefix("torch.") if weights else "",
         parameters=sum(weight.numel() for weight in [*weights, *rounded]),

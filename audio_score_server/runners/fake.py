@@ -13,11 +13,12 @@ from audio_score_server.domain import (
     EncoderFeatures,
     Encoding,
     FloatArray,
-    Placement,
+    ModelInfo,
     Transcript,
     Utterance,
     Waveform,
 )
+from audio_score_server.language.languages import Language
 from audio_score_server.settings import FakeSettings, Settings
 
 _BANDS: Final = 16
@@ -28,11 +29,13 @@ _QUIET: Final = 1e-3
 class FakeRunner:
     """Hears the loudness of sixteen frequency bands, and "words" named after the loudest ones."""
 
+    phone_language: Language | None = None
+
     def __init__(self, model: FakeSettings, settings: Settings) -> None:
         self._batch_s = model.batch_ms / 1000
         self._recording_s = model.recording_ms / 1000
         self.fingerprint = f"fake-1:{settings.target_sampling_rate}"
-        self.placement = Placement("cpu")
+        self.info = ModelInfo("cpu")
 
     def prepare(self, waveform: Waveform) -> FloatArray:
         """Band amplitudes ``[frames, 16]``, 20 ms apart."""
@@ -47,7 +50,7 @@ class FakeRunner:
         """The text as it stands."""
         return Transcript(text, "word")
 
-    def objection(self, texts: Sequence[str]) -> str | None:
+    def compatibility_warning(self, texts: Sequence[str]) -> str | None:
         """None: it hears nothing of the language."""
         return None
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from audio_score_server.domain import Encoding, InputT, Placement, Transcript, Utterance, Waveform
+from audio_score_server.domain import Encoding, InputT, ModelInfo, Transcript, Utterance, Waveform
+from audio_score_server.language.languages import Language
 
 
 class Runner(Protocol[InputT]):
@@ -16,11 +17,13 @@ class Runner(Protocol[InputT]):
 
     Attributes:
         fingerprint: changes whenever the encoding of some recording could.
-        placement: where the model is, for people.
+        phone_language: whose phones it hears; None where it hears words.
+        info: where the model is and what it takes, for people.
     """
 
     fingerprint: str
-    placement: Placement
+    phone_language: Language | None
+    info: ModelInfo
 
     def prepare(self, waveform: Waveform) -> InputT:
         """Input features of one recording, made on the CPU."""
@@ -30,7 +33,7 @@ class Runner(Protocol[InputT]):
         """The transcript of a perfect reading of ``text``; None in a language it cannot read."""
         ...
 
-    def objection(self, texts: Sequence[str]) -> str | None:
+    def compatibility_warning(self, texts: Sequence[str]) -> str | None:
         """Why this model suits clips that say these texts badly; None where it suits them."""
         ...
 

@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audio_score_server.checkpoints.locate import locate
-from audio_score_server.checkpoints.models import higgs_audio_checkpoints, whisper_checkpoints
-from audio_score_server.checkpoints.wanted import Checkpoint
+from audio_score_server.checkpoints.required import (
+    Checkpoint,
+    higgs_audio_checkpoints,
+    whisper_checkpoints,
+)
 from audio_score_server.errors import ModelLoadError
 from audio_score_server.runners.protocol import Runner
 from audio_score_server.settings import (

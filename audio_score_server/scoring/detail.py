@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from audio_score_server.domain import Contours, Encoding, IntArray, Reference
+from audio_score_server.domain import Contours, Encoding, IntArray, Reference, Transcript
 from audio_score_server.language.lexicon import SpokenWord
-from audio_score_server.scoring.delivery import Delivery, delivery
-from audio_score_server.scoring.melody import Melody, melody
+from audio_score_server.scoring.fluency import Fluency, fluency
+from audio_score_server.scoring.prosody import Prosody, prosody
+from audio_score_server.scoring.recording_warnings import RecordingWarning
 from audio_score_server.scoring.timing import Timing, timing
 from audio_score_server.scoring.words import WordDetail
-from audio_score_server.scoring.words_by_phones import Sounds, phrases, words_by_phones
-from audio_score_server.scoring.words_by_text import with_times, words_by_text
-from audio_score_server.writing import words as written_words
+from audio_score_server.scoring.words_by_phones import AlignedPhones, phrases, words_by_phones
+from audio_score_server.scoring.words_by_text import as_written, with_times, words_by_text
+from audio_score_server.tokenization import words as written_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,22 +23,22 @@ class Detail:
 
     Attributes:
         expected: the clip's text; what the model heard in the clip where there is none.
-        heard: what the model heard in the recording.
-        words: what became of each word, and words that nobody expected, in order.
+        heard: words or phones that the model heard in the recording.
+        words: what became of each word, and insertions, in order.
         timing: None where nobody speaks.
-        delivery: None where no phones are known, or too few are said.
-        melody: of pitch and level.
-        verdicts: what stands against the numbers, if anything.
+        fluency: None where no phones are known, or too few are said.
+        prosody: how nearly pitch and energy follow the clip's.
+        warnings: what speaks against the scores, if anything.
         score_version: by which the numbers were made.
     """
 
     expected: str
-    heard: str
+    heard: tuple[str, ...]
     words: tuple[WordDetail, ...]
     timing: Timing | None
-    delivery: Delivery | None
-    melody: Melody
-    verdicts: tuple[str, ...]
+    fluency: Fluency | None
+    prosody: Prosody
+    warnings: tuple[RecordingWarning, ...]
     score_version: str
 
 
@@ -49,8 +50,8 @@ def explain(
     *,
     text: str | None = None,
     spoken: Sequence[SpokenWord] = (),
-    companion: Sounds | None = None,
-    verdicts: tuple[str, ...] = (),
+    auxiliary: AlignedPhones | None = None,
+    warnings: tuple[RecordingWarning, ...] = (),
     score_version: str,
 ) -> Detail:
     """Explain how a recording relates to its clip.
@@ -64,31 +65,31 @@ def explain(
         text: beside the clip.
         spoken: words of the text, whose phones are those of the reference's transcript; empty
             where there is no text, or the model hears words.
-        companion: the text's phones in clip and recording, by another model than this one.
-        verdicts: on the recording.
+        auxiliary: the text's phones in clip and recording, by another model than this one.
+        warnings: on the recording.
         score_version: by which it is scored.
     """
-    sounds = companion or _own_sounds(reference, recording, spoken)
+    sounds = auxiliary or _own_sounds(reference, recording, spoken)
     durations = _seconds(reference.contours), _seconds(contours)
     words = _words(reference, recording, sounds, durations)
     rates = reference.features.frame_rate_hz, recording.features.frame_rate_hz
     return Detail(
         text or reference.transcript.text,
-        recording.transcript.text,
+        _tokens(recording.transcript),
         words,
         _timing(reference, recording, contours, words, sounds)
         if recording.transcript.text
         else None,
-        None if sounds is None else delivery(sounds.reference, sounds.recording),
-        melody(path, rates, reference.contours, contours),
-        verdicts,
+        None if sounds is None else fluency(sounds.reference, sounds.recording),
+        prosody(path, rates, reference.contours, contours),
+        warnings,
         score_version,
     )
 
 
 def _own_sounds(
     reference: Reference, recording: Encoding, spoken: Sequence[SpokenWord]
-) -> Sounds | None:
+) -> AlignedPhones | None:
     """The phones of a model that hears them."""
     clip, dub = reference.alignment, recording.alignment
     if clip is None or dub is None or reference.transcript.unit != "phone":
@@ -96,13 +97,13 @@ def _own_sounds(
     rate = recording.features.frame_rate_hz
     if not spoken:
         spoken = phrases(reference.transcript.text.split(), clip, rate)
-    return Sounds(spoken, clip, dub, rate)
+    return AlignedPhones(spoken, clip, dub, rate)
 
 
 def _words(
     reference: Reference,
     recording: Encoding,
-    sounds: Sounds | None,
+    sounds: AlignedPhones | None,
     durations: tuple[float, float],
 ) -> tuple[WordDetail, ...]:
     by_phones = () if sounds is None else words_by_phones(sounds, durations)
@@ -119,7 +120,7 @@ def _timing(
     recording: Encoding,
     contours: Contours,
     words: Sequence[WordDetail],
-    sounds: Sounds | None,
+    sounds: AlignedPhones | None,
 ) -> Timing | None:
     if not recording.transcript.text:
         return None
@@ -129,6 +130,11 @@ def _timing(
     texts = reference.transcript.text, recording.transcript.text
     counts = len(written_words(texts[0])), len(written_words(texts[1]))
     return timing(reference.contours, contours, words, "word", counts)
+
+
+def _tokens(transcript: Transcript) -> tuple[str, ...]:
+    text = transcript.text
+    return tuple(text.split() if transcript.unit == "phone" else as_written(text))
 
 
 def _seconds(contours: Contours) -> float:

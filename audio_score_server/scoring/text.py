@@ -8,9 +8,9 @@ import numpy as np
 from rapidfuzz.distance import Levenshtein
 
 from audio_score_server.domain import WORTHLESS_NATS, Encoding, FloatArray, Transcript
-from audio_score_server.language.wording import wording
+from audio_score_server.language.normalization import normalize
 from audio_score_server.scoring.grading import graded
-from audio_score_server.scoring.wordwise import word_similarity
+from audio_score_server.scoring.word_similarity import word_similarity
 
 _LEAST_NATS: Final = 8.0
 """A unit that a burst of other sounds weighs on counts no less than this."""
@@ -42,10 +42,10 @@ def text_similarity(expected: Transcript, recording: Encoding) -> float:
             return graded(evidence_mean(recording.evidence), _MIDDLE)
         return Levenshtein.normalized_similarity(expected.text.split(), heard.text.split())
     language = expected.language or heard.language
-    wanted = wording(expected.text, language)
+    wanted = normalize(expected.text, language)
     if not wanted:
         return 0.0
-    return word_similarity(wanted, wording(heard.text, language), recording.evidence)
+    return word_similarity(wanted, normalize(heard.text, language), recording.evidence)
 
 
 def borne_out(words: float, sounds: float) -> float:

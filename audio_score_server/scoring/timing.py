@@ -9,7 +9,7 @@ from typing import Final, Literal
 import numpy as np
 
 from audio_score_server.domain import BoolArray, Contours, FloatArray
-from audio_score_server.scoring.spans import Span, hull
+from audio_score_server.scoring.time_spans import TimeSpan, hull
 from audio_score_server.scoring.words import WordDetail
 
 _SILENT_DB: Final = -70.0
@@ -32,25 +32,25 @@ _SHORTEST_SOUND_S: Final = 0.05
 class Pauses:
     """Silences of 0.2 s and more inside what is spoken."""
 
-    reference: tuple[Span, ...]
-    recording: tuple[Span, ...]
+    reference: tuple[TimeSpan, ...]
+    recording: tuple[TimeSpan, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Drift:
-    """How far the starts of words wander from the clip's, counted from the first word of both.
+class OnsetDeviation:
+    """How far the starts of words are from the clip's, counted from the first word of both.
 
     Attributes:
         median_s: of the absolute differences.
-        largest_s: of them.
+        max_s: of them.
     """
 
     median_s: float
-    largest_s: float
+    max_s: float
 
 
 @dataclass(frozen=True, slots=True)
-class Rate:
+class SpeechRate:
     """How many phones or words a second are spoken, pauses included."""
 
     unit: Literal["phone", "word"]
@@ -69,18 +69,18 @@ class Timing:
         end_offset_s: how much later it ends.
         duration_ratio: time it takes for speaking, over the clip's.
         pauses: of both.
-        drift: None where fewer than two words are known to be in both.
-        rate: of both.
+        onset_deviation: None where fewer than two words are known to be in both.
+        speech_rate: of both.
     """
 
-    reference: Span
-    recording: Span
+    reference: TimeSpan
+    recording: TimeSpan
     start_offset_s: float
     end_offset_s: float
     duration_ratio: float
     pauses: Pauses
-    drift: Drift | None
-    rate: Rate
+    onset_deviation: OnsetDeviation | None
+    speech_rate: SpeechRate
 
 
 def timing(
@@ -116,15 +116,15 @@ def timing(
         clip,
         dub,
         dub.start - clip.start,
-        dub.stop - clip.stop,
+        dub.end - clip.end,
         dub.seconds / clip.seconds,
         Pauses(_pauses(reference, clip), _pauses(recording, dub)),
-        _drift(words),
-        Rate(unit, units[0] / clip.seconds, units[1] / dub.seconds),
+        _onset_deviation(words),
+        SpeechRate(unit, units[0] / clip.seconds, units[1] / dub.seconds),
     )
 
 
-def _spoken(contours: Contours, words: Sequence[Span | None]) -> Span | None:
+def _spoken(contours: Contours, words: Sequence[TimeSpan | None]) -> TimeSpan | None:
     """From the first sound to the last."""
     known = hull(words)
     if known is not None:
@@ -132,7 +132,7 @@ def _spoken(contours: Contours, words: Sequence[Span | None]) -> Span | None:
     sounds = _runs(sounding(contours))
     if not sounds:
         return None
-    return Span(sounds[0][0] * contours.step_s, sounds[-1][1] * contours.step_s)
+    return TimeSpan(sounds[0][0] * contours.step_s, sounds[-1][1] * contours.step_s)
 
 
 def sounding(contours: Contours) -> BoolArray:
@@ -160,17 +160,17 @@ def _runs(flags: BoolArray) -> list[tuple[int, int]]:
     return [(int(start), int(stop)) for start, stop in edges.reshape(-1, 2)]
 
 
-def _pauses(contours: Contours, spoken: Span) -> tuple[Span, ...]:
+def _pauses(contours: Contours, spoken: TimeSpan) -> tuple[TimeSpan, ...]:
     step = contours.step_s
-    inside = slice(round(spoken.start / step), round(spoken.stop / step))
+    inside = slice(round(spoken.start / step), round(spoken.end / step))
     silent = [
-        Span((inside.start + start) * step, (inside.start + stop) * step)
+        TimeSpan((inside.start + start) * step, (inside.start + stop) * step)
         for start, stop in _runs(~sounding(contours)[inside])
     ]
     return tuple(span for span in silent if span.seconds >= _SHORTEST_PAUSE_S - step / 2)
 
 
-def _drift(words: Sequence[WordDetail]) -> Drift | None:
+def _onset_deviation(words: Sequence[WordDetail]) -> OnsetDeviation | None:
     lags = np.array(
         [
             word.recording.start - word.reference.start
@@ -181,4 +181,4 @@ def _drift(words: Sequence[WordDetail]) -> Drift | None:
     if len(lags) < _LEAST_WORDS:
         return None
     wandering = np.abs(lags[1:] - lags[0])
-    return Drift(float(np.median(wandering)), float(wandering.max()))
+    return OnsetDeviation(float(np.median(wandering)), float(wandering.max()))

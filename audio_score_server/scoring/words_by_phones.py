@@ -12,9 +12,9 @@ import numpy as np
 
 from audio_score_server.domain import WORTHLESS_NATS, Alignment, HeardPhone
 from audio_score_server.language.lexicon import SpokenWord
-from audio_score_server.scoring.heard import divide
-from audio_score_server.scoring.spans import Extents, Span, hull
-from audio_score_server.scoring.words import SAID_SCORE, PhoneDetail, Status, WordDetail
+from audio_score_server.scoring.phone_matching import match_phones
+from audio_score_server.scoring.time_spans import PhoneTimes, TimeSpan, hull
+from audio_score_server.scoring.words import CORRECT_SCORE, PhoneDetail, WordDetail, WordStatus
 
 _LEAST_EVIDENCE: Final = 1e-30
 _SAID_SHARE: Final = 0.5
@@ -27,7 +27,7 @@ _Heard = Sequence[Sequence[HeardPhone]]
 
 
 @dataclass(frozen=True, slots=True)
-class Sounds:
+class AlignedPhones:
     """A text's phones in a clip and in a recording of it.
 
     Attributes:
@@ -43,7 +43,7 @@ class Sounds:
     frame_rate_hz: float
 
 
-def words_by_phones(sounds: Sounds, seconds: tuple[float, float]) -> tuple[WordDetail, ...]:
+def words_by_phones(sounds: AlignedPhones, seconds: tuple[float, float]) -> tuple[WordDetail, ...]:
     """What became of each word, by its phones; added words where they were heard.
 
     Args:
@@ -51,34 +51,34 @@ def words_by_phones(sounds: Sounds, seconds: tuple[float, float]) -> tuple[WordD
         seconds: durations of the clip and of the recording.
     """
     rate = sounds.frame_rate_hz
-    clip = Extents.of(sounds.reference, rate, seconds[0])
-    dub = Extents.of(sounds.recording, rate, seconds[1])
-    hearing = divide(sounds.recording, rate)
+    clip = PhoneTimes.of(sounds.reference, rate, seconds[0])
+    dub = PhoneTimes.of(sounds.recording, rate, seconds[1])
+    match = match_phones(sounds.recording, rate)
     details: list[WordDetail] = []
     first = 0
     for word in sounds.words:
         places = range(first, first + len(word.phones))
         first = places.stop
         if places:
-            heard = [hearing.instead[place] for place in places]
+            heard = [match.instead[place] for place in places]
             phones = tuple(
                 _phone(phone, place, instead, clip, dub)
                 for phone, place, instead in zip(word.phones, places, heard, strict=True)
             )
             details.append(_word(word, phones, heard, dub))
-    for stretch in hearing.added:
+    for stretch in match.added:
         _insert(details, _added(stretch, dub))
     return tuple(details)
 
 
 def _phone(
-    phone: str, place: int, heard: Sequence[HeardPhone], clip: Extents, dub: Extents
+    phone: str, place: int, heard: Sequence[HeardPhone], clip: PhoneTimes, dub: PhoneTimes
 ) -> PhoneDetail:
     names = [each.phone for each in heard]
     return PhoneDetail(
         phone,
         _goodness(float(dub.alignment.evidence[place])),
-        None if phone in names or not names else " ".join(names),
+        () if phone in names else tuple(names),
         dub.expected(place),
         clip.expected(place),
     )
@@ -90,52 +90,55 @@ def _goodness(evidence: float) -> float:
 
 
 def _word(
-    word: SpokenWord, phones: tuple[PhoneDetail, ...], heard: _Heard, dub: Extents
+    word: SpokenWord, phones: tuple[PhoneDetail, ...], heard: _Heard, dub: PhoneTimes
 ) -> WordDetail:
     score = float(np.mean([phone.score for phone in phones]))
     everything = [phone for each in heard for phone in each]
     spans = [phone.recording for phone in phones if phone.recording is not None]
     status = _status(word, len(_together(spans)), everything, score)
-    if status == "changed":
+    if status == "substitution":
         # What stands for the word without being any of its phones.
         spans += [dub.heard(phone) for phone in everything]
     return WordDetail(
         word.text,
         status,
         score,
-        _names(everything) if status == "changed" else None,
-        None if status == "missed" else hull(_together(spans)),
+        _names(everything) if status == "substitution" else (),
+        None if status == "omission" else hull(_together(spans)),
         hull(phone.reference for phone in phones),
         phones,
     )
 
 
-def _status(word: SpokenWord, said: int, heard: Sequence[HeardPhone], score: float) -> Status:
+def _status(
+    word: SpokenWord, present: int, heard: Sequence[HeardPhone], score: float
+) -> WordStatus:
     """Of a word, so many of whose phones are said."""
     if tuple(phone.phone for phone in heard) == word.phones:
-        return "said"
-    if said >= _SAID_SHARE * len(word.phones) and score >= SAID_SCORE:
-        return "said"
-    return "changed" if len(heard) >= _SAID_SHARE * len(word.phones) else "missed"
+        return "correct"
+    if present >= _SAID_SHARE * len(word.phones) and score >= CORRECT_SCORE:
+        return "correct"
+    return "substitution" if len(heard) >= _SAID_SHARE * len(word.phones) else "omission"
 
 
-def _together(spans: Sequence[Span]) -> list[Span]:
+def _together(spans: Sequence[TimeSpan]) -> list[TimeSpan]:
     """The most spans that no pause parts: a lone phone a second away is no part of a word."""
-    groups: list[list[Span]] = [[]]
+    groups: list[list[TimeSpan]] = [[]]
     for span in sorted(spans, key=lambda span: span.start):
-        if groups[-1] and span.start - max(each.stop for each in groups[-1]) > _APART_S:
+        if groups[-1] and span.start - max(each.end for each in groups[-1]) > _APART_S:
             groups.append([])
         groups[-1].append(span)
     return max(groups, key=len)
 
 
-def _names(phones: Sequence[HeardPhone]) -> str:
-    return " ".join(phone.phone for phone in phones)
+def _names(phones: Sequence[HeardPhone]) -> tuple[str, ...]:
+    return tuple(phone.phone for phone in phones)
 
 
-def _added(phones: Sequence[HeardPhone], dub: Extents) -> WordDetail:
+def _added(phones: Sequence[HeardPhone], dub: PhoneTimes) -> WordDetail:
     span = hull(dub.heard(phone) for phone in phones)
-    return WordDetail(_names(phones), "added", 0.0, _names(phones), span)
+    names = _names(phones)
+    return WordDetail(" ".join(names), "insertion", 0.0, names, span)
 
 
 def _insert(details: list[WordDetail], added: WordDetail) -> None:

@@ -11,10 +11,10 @@ import numpy as np
 from rapidfuzz.distance import Levenshtein
 
 from audio_score_server.domain import FloatArray
-from audio_score_server.language.wording import Word, wording
-from audio_score_server.scoring.words import SAID_SCORE, WordDetail
-from audio_score_server.writing import plain, word_spans
-from audio_score_server.writing import words as written_words
+from audio_score_server.language.normalization import Word, normalize
+from audio_score_server.scoring.words import CORRECT_SCORE, WordDetail
+from audio_score_server.tokenization import plain, word_spans
+from audio_score_server.tokenization import words as written_words
 
 _Pair: TypeAlias = tuple[Word | None, Word | None]
 """An expected word and what was heard for it."""
@@ -25,7 +25,7 @@ def words_by_text(
 ) -> tuple[WordDetail, ...]:
     """What became of each word, by the transcript.
 
-    Words are compared by their sounds, as ``wording`` tells them: homophones are said.
+    Words are compared by their sounds, as ``normalize`` tells them: homophones are said.
 
     Args:
         expected: the clip's text.
@@ -34,22 +34,23 @@ def words_by_text(
         evidence: float32 ``[words]`` of the clip's text as written, where the model gives it: a
             word that it finds likely is said, whatever the transcript has.
     """
-    texts = _as_written(expected)
-    told = evidence if evidence is not None and len(evidence) == len(texts) else None
+    texts = as_written(expected)
+    known = evidence if evidence is not None and len(evidence) == len(texts) else None
     # By place in the text; added words, by places below zero, come in between as they were heard.
     groups: dict[int, list[_Pair]] = {}
-    for pair in _pairs(wording(expected, language), wording(heard, language)):
+    for pair in _pairs(normalize(expected, language), normalize(heard, language)):
         key = -1 - len(groups) if pair[0] is None else pair[0].origin
         groups.setdefault(key, []).append(pair)
     return tuple(
-        _compared(texts[place], pairs, 0.0 if told is None else float(told[place]))
+        _compared(texts[place], pairs, 0.0 if known is None else float(known[place]))
         if place >= 0
-        else WordDetail(_told(pairs), "added", 0.0, _told(pairs))
+        else _insertion(_heard(pairs))
         for place, pairs in groups.items()
     )
 
 
-def _as_written(text: str) -> list[str]:
+def as_written(text: str) -> list[str]:
+    """The words of a text without punctuation, in its own spelling."""
     made_plain = plain(text)
     return [made_plain[start:stop] for start, stop in word_spans(made_plain)]
 
@@ -66,21 +67,25 @@ def _pairs(expected: Sequence[Word], heard: Sequence[Word]) -> list[_Pair]:
     ]
 
 
-def _told(pairs: Sequence[_Pair]) -> str:
-    return " ".join(heard.text for _, heard in pairs if heard is not None)
+def _heard(pairs: Sequence[_Pair]) -> tuple[str, ...]:
+    return tuple(heard.text for _, heard in pairs if heard is not None)
+
+
+def _insertion(heard: tuple[str, ...]) -> WordDetail:
+    return WordDetail(" ".join(heard), "insertion", 0.0, heard)
 
 
 def _compared(text: str, pairs: Sequence[_Pair], evidence: float) -> WordDetail:
     """A word as written, which may be several as spoken."""
     # Below even odds a decoder guesses from the words before.
-    believed = max(0.0, 2 * evidence - 1)
+    confidence = max(0.0, 2 * evidence - 1)
     alike = float(np.mean([_alike(pair) for pair in pairs]))
-    heard = _told(pairs)
-    if alike == 1 or believed >= SAID_SCORE:
-        return WordDetail(text, "said", max(alike, believed))
+    heard = _heard(pairs)
+    if alike == 1 or confidence >= CORRECT_SCORE:
+        return WordDetail(text, "correct", max(alike, confidence))
     if heard:
-        return WordDetail(text, "changed", max(alike, believed), heard)
-    return WordDetail(text, "missed", believed)
+        return WordDetail(text, "substitution", max(alike, confidence), heard)
+    return WordDetail(text, "omission", confidence)
 
 
 def _alike(pair: _Pair) -> float:
@@ -95,8 +100,8 @@ def with_times(
     words: tuple[WordDetail, ...], timed: tuple[WordDetail, ...]
 ) -> tuple[WordDetail, ...]:
     """Words by a transcript, with places and phones from the same text's words by phones."""
-    sources = [word for word in timed if word.status != "added"]
-    places = [place for place, word in enumerate(words) if word.status != "added"]
+    sources = [word for word in timed if word.status != "insertion"]
+    places = [place for place, word in enumerate(words) if word.status != "insertion"]
     result = list(words)
     for step in Levenshtein.opcodes(
         [_plain_word(words[place].text) for place in places],
@@ -109,7 +114,7 @@ def with_times(
                 strict=True,
             )
             for place, source in pairs:
-                result[place] = _placed(words[place], source)
+                result[place] = _timed(words[place], source)
     return tuple(result)
 
 
@@ -117,6 +122,6 @@ def _plain_word(text: str) -> str:
     return " ".join(written_words(text))
 
 
-def _placed(word: WordDetail, source: WordDetail) -> WordDetail:
-    recording = None if word.status == "missed" else source.recording
+def _timed(word: WordDetail, source: WordDetail) -> WordDetail:
+    recording = None if word.status == "omission" else source.recording
     return replace(word, recording=recording, reference=source.reference, phones=source.phones)

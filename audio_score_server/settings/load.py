@@ -22,6 +22,8 @@ _SINGLE_KEY_VARIABLE: Final = PREFIX + "MODEL_KEY"
 _PATHS: Final = ("video_clip_dir", "cache_dir", "models_dir", "server_socket", "api_keys_file")
 _WHOLE: Final = "settings"
 _CHECKPOINTS: Final = ("model_id", "processor_id", "transcriber_id")
+_RENAMED: Final = {"max_queue": "max_inflight", "grace_s": "shutdown_timeout_s"}
+"""Former names of settings, and what they are called now."""
 VARIABLES: Final = {
     PREFIX + name.upper(): name for name in Settings.model_fields if name != "models"
 }
@@ -190,5 +192,16 @@ def _check_names(given: Iterable[str], known: Iterable[str], complaint: str) -> 
     names = list(known)
     for name in given:
         if name not in names:
+            renamed = _new_name(name)
+            if renamed in names:
+                raise SettingsError(f"{complaint} {name!r}; it is called {renamed!r} now.")
             nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.0)[0]
             raise SettingsError(f"{complaint} {name!r}; did you mean {nearest!r}?")
+
+
+def _new_name(name: str) -> str | None:
+    """What a setting or its variable is called now, where it had another name."""
+    if name.startswith(PREFIX):
+        renamed = _RENAMED.get(name.removeprefix(PREFIX).lower())
+        return renamed and PREFIX + renamed.upper()
+    return _RENAMED.get(name)

@@ -7,14 +7,14 @@ environment variable. The descriptions are the text of ``--help`` and of the REA
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from audio_score_server.access import ApiKeys
+from audio_score_server.api_keys import ApiKeys
 from audio_score_server.errors import SettingsError
 
-AUXILIARY_KEY: Final = "phones-ears"
+AUXILIARY_KEY: Final = "phones-auxiliary"
 """Key of the phone encoder that is loaded beside models that hear none."""
 _DEVICE: Final = r"^(auto|cpu|cuda|cuda:\d+)$"
 Device = Annotated[str, Field(pattern=_DEVICE)]
@@ -40,6 +40,13 @@ class _Frozen(BaseModel):
 
 
 class _ModelSettings(_Frozen):
+    hears_phones: ClassVar[bool] = False
+    """Whether it is a phone model."""
+    gains_by_phones: ClassVar[bool] = False
+    """Whether a phone model beside it helps: it hears words, in frames that hold more than them."""
+    is_small: ClassVar[bool] = False
+    """Whether a pass takes no longer than decoding."""
+
     key: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = Field(
         description="Name of the model in requests, answers and the cache."
     )
@@ -51,18 +58,25 @@ class _ModelSettings(_Frozen):
 class _LocalSettings(_ModelSettings):
     audio_similarity: Literal["aligned", "pooled"] = Field(
         default="aligned",
-        description="How features are compared: frame by frame, placed between other lines and a "
+        description="How features are compared: frame by frame, between other lines and a "
         "perfect copy; or by the plain cosine of their means, which hardly tells lines apart.",
     )
+
+    def compared_features(self) -> AudioFeatures:
+        """Whose features are compared."""
+        return "own"
 
 
 class PhonesSettings(_LocalSettings):
     """The phone encoder that ships in the package."""
 
+    hears_phones: ClassVar[bool] = True
+    is_small: ClassVar[bool] = True
     type: Literal["phones"]
 
 
 class _CheckpointSettings(_LocalSettings):
+    gains_by_phones: ClassVar[bool] = True
     audio_features: AudioFeatures = Field(
         default="auto",
         description="What is compared. `own`: the model's features, in a view fitted to the phones "
@@ -95,6 +109,11 @@ class _CheckpointSettings(_LocalSettings):
     max_new_tokens: Annotated[int, Field(ge=1, le=448)] = Field(
         default=224, description="Longest transcript of a window, in tokens."
     )
+
+    def compared_features(self) -> AudioFeatures:
+        """Whose features are compared; by means its own, unless phones are asked for."""
+        pooled = self.audio_similarity == "pooled"
+        return "own" if pooled and self.audio_features == "auto" else self.audio_features
 
 
 class WhisperSettings(_CheckpointSettings):
@@ -143,6 +162,7 @@ class HiggsRemoteSettings(_ModelSettings):
 class FakeSettings(_LocalSettings):
     """A stand-in without weights, for tests and load measurements."""
 
+    is_small: ClassVar[bool] = True
     type: Literal["fake"]
     batch_ms: Annotated[float, Field(ge=0)] = Field(
         default=0.0, description="How long a batch occupies it."
@@ -196,16 +216,22 @@ class Settings(_Frozen):
         default=240.0,
         description="Most sound in a batch, every recording counted as long as its longest.",
     )
-    max_queue: Annotated[int, Field(ge=1)] = Field(
+    max_inflight: Annotated[int, Field(ge=1)] = Field(
         default=64, description="Most requests under way for one model; more are refused with 503."
     )
     max_uploads: Annotated[int, Field(ge=1)] = Field(
         default=128, description="Most uploads being received; more are refused with 503."
     )
     request_timeout_s: Annotated[float, Field(gt=0)] = Field(
-        default=60.0, description="Longest time for a request, its upload included; then 504."
+        default=60.0,
+        description="Longest time for a request, its upload included; then 504, or 408 if it is "
+        "the upload that is not done.",
     )
-    grace_s: Annotated[float, Field(ge=0)] = Field(
+    upload_idle_timeout_s: Annotated[float, Field(gt=0)] = Field(
+        default=30.0,
+        description="Longest that nothing may come in the middle of an upload; then 408.",
+    )
+    shutdown_timeout_s: Annotated[float, Field(ge=0)] = Field(
         default=20.0, description="How long requests may go on after a signal to stop."
     )
     canary_interval_s: Annotated[float, Field(ge=0)] = Field(

@@ -19,7 +19,7 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
-from audio_score_server.stages import STAGES, Stages
+from audio_score_server.telemetry.stages import STAGES, Stages
 
 _SECONDS: Final = (
     *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
@@ -82,8 +82,8 @@ class Metrics:
         self._device_seconds = self._counter(
             "audio_score_device_seconds", "Time that the device was at work."
         )
-        self._repeated = self._counter(
-            "audio_score_transcripts_repeated",
+        self._retried = self._counter(
+            "audio_score_transcripts_retried",
             "Parts of recordings that were heard again, since their transcripts looked made up.",
         )
         self._real_time_factor = Gauge(
@@ -123,15 +123,15 @@ class Metrics:
         self._device_seconds.labels(model).inc(device_s)
         self._real_time_factor.labels(model).set(device_s / max(audio_s, 1e-6))
 
-    def observe_repeated(self, model: str, count: int) -> None:
+    def observe_retried(self, model: str, count: int) -> None:
         """So many parts of a batch's recordings were heard again."""
-        self._repeated.labels(model).inc(count)
+        self._retried.labels(model).inc(count)
 
     def announce(self, model: str) -> None:
         """Show a model's metrics before anything has happened to it."""
         self._requests.labels(model, "ok")
         self._batch_size.labels(model)
-        self._repeated.labels(model)
+        self._retried.labels(model)
         for stage in STAGES:
             self._stage_seconds.labels(model, stage)
 

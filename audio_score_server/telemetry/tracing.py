@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from audio_score_server.stages import Stages
+from audio_score_server.telemetry.stages import Stages
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider

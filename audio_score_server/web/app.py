@@ -20,11 +20,11 @@ from audio_score_server.service import ScoreService
 from audio_score_server.settings import Settings
 from audio_score_server.telemetry.metrics import Metrics
 from audio_score_server.telemetry.tracing import start_tracing
-from audio_score_server.web.access import Door
+from audio_score_server.web.access_log import AccessLogMiddleware
+from audio_score_server.web.authentication import Authenticator
 from audio_score_server.web.bounds import RequestBounds
-from audio_score_server.web.errors import install_error_answers
+from audio_score_server.web.errors import install_error_handlers
 from audio_score_server.web.head import HeadAsGet
-from audio_score_server.web.passage import Passage
 from audio_score_server.web.routes import health, library, score
 from audio_score_server.web.routes import metrics as metrics_route
 
@@ -62,15 +62,16 @@ def create_app(settings: Settings, build_service: BuildService, on_failure: OnFa
     app.add_middleware(HeadAsGet)
     app.add_middleware(
         RequestBounds,
-        door=Door.of(settings),
-        crowded=partial(_crowded, app),
+        authenticator=Authenticator.of(settings),
+        overloaded=partial(_overloaded, app),
         max_bytes=settings.max_upload_bytes,
         max_uploads=settings.max_uploads,
         request_s=settings.request_timeout_s,
+        idle_s=settings.upload_idle_timeout_s,
     )
     app.state.tracing = tracing = start_tracing(os.environ)
-    app.add_middleware(Passage, metrics=metrics, tracing=tracing)
-    install_error_answers(app)
+    app.add_middleware(AccessLogMiddleware, metrics=metrics, tracing=tracing)
+    install_error_handlers(app)
     # For the documentation page, which then asks for the key; the door has let nobody else in.
     asking = [Depends(HTTPBearer(auto_error=False))] if settings.api_keys_file else []
     for module in (score, health, metrics_route, library):
@@ -79,9 +80,9 @@ def create_app(settings: Settings, build_service: BuildService, on_failure: OnFa
     return app
 
 
-def _crowded(app: FastAPI) -> QueueFull | None:
+def _overloaded(app: FastAPI) -> QueueFull | None:
     service: ScoreService = app.state.service
-    return service.crowded()
+    return service.overloaded()
 
 
 async def _to_documentation() -> RedirectResponse:

@@ -15,37 +15,37 @@ from audio_score_server.errors import (
     AudioScoreError,
     NotReady,
     QueueFull,
-    RequestTimeout,
     TooLargeAudio,
+    UploadTimeout,
 )
-from audio_score_server.web.access import Door
+from audio_score_server.web.access_log import SCORE_PATHS
+from audio_score_server.web.authentication import Authenticator
 from audio_score_server.web.errors import answer_of
-from audio_score_server.web.passage import SCORE_PATHS
 
 _DISCARD_FACTOR: Final = 4
 _DISCARD_S: Final = 10.0
 _PAUSE_S: Final = 1.0
 """A client that sends nothing for so long looks for an answer."""
-_SILENCE_S: Final = 30.0
-"""A client that sends nothing for so long, in the middle of its body, has stalled."""
 _RETRY_S: Final = 1.0
 
 
-class _BodyRefused(Exception):
-    """Ends the reading of a body; the exchange knows why."""
+class _BodyRejected(Exception):
+    """Ends the reading of a body; the channel knows why."""
 
 
-class _Exchange:
+class _RequestChannel:
     """A request's channel: breaks off at the limits, and notices when the client leaves."""
 
-    def __init__(self, receive: Receive, send: Send, max_bytes: int, request_s: float) -> None:
+    def __init__(
+        self, receive: Receive, send: Send, max_bytes: int, request_s: float, idle_s: float
+    ) -> None:
         self._receive, self._send = receive, send
         self._max_bytes = self._left = max_bytes
-        self._request_s = request_s
+        self._request_s, self._idle_s = request_s, idle_s
         self._deadline = time.monotonic() + request_s
         self._received = asyncio.Event()
-        self.answered = self.departed = False
-        self.refusal: AudioScoreError | None = None
+        self.answered = self.disconnected = False
+        self.rejection: AudioScoreError | None = None
         """Why the body is not read to its end."""
 
     @property
@@ -55,69 +55,79 @@ class _Exchange:
 
     async def receive(self) -> Message:
         if self.received:
-            # Nobody reads on but ``departure``; whoever asks waits for the end of the exchange.
+            # Nobody reads on but ``disconnection``; whoever asks waits for the end of the channel.
             await asyncio.Event().wait()
         message = await self._next()
         if not message.get("more_body", False):
-            self.departed = message["type"] == "http.disconnect"
+            self.disconnected = message["type"] == "http.disconnect"
             self._received.set()
         self._left -= len(message.get("body", b""))
         if self._left < 0:
-            self._refuse(_too_large(self._max_bytes))
+            self._reject(_too_large(self._max_bytes))
         return message
 
     async def _next(self) -> Message:
         left_s = self._deadline - time.monotonic()
         try:
-            async with asyncio.timeout(min(_SILENCE_S, left_s)):
+            async with asyncio.timeout(min(self._idle_s, left_s)):
                 return await self._receive()
         except TimeoutError:
-            stalled = f"The upload has stalled: nothing came for {_SILENCE_S:g} s. Send it again."
-            late = f"The upload was not done within {self._request_s:g} s. Send a smaller file."
-            self._refuse(RequestTimeout(stalled if left_s > _SILENCE_S else late))
+            stalled = left_s > self._idle_s
+            self._reject(_stalled(self._idle_s) if stalled else _unfinished(self._request_s))
 
-    def _refuse(self, error: AudioScoreError) -> NoReturn:
+    def _reject(self, error: AudioScoreError) -> NoReturn:
         # Frameworks turn whatever ends the reading into an answer of their own.
-        self.refusal = error
-        raise _BodyRefused
+        self.rejection = error
+        raise _BodyRejected
 
     async def send(self, message: Message) -> None:
-        if self.refusal is None and not self.departed:
+        if self.rejection is None and not self.disconnected:
             self.answered = True
             await self._send(message)
 
-    async def departure(self) -> None:
+    async def disconnection(self) -> None:
         """Until the client leaves, after it has sent its body, or has its answer."""
         await self._received.wait()
-        while not self.departed:
-            self.departed = (await self._receive())["type"] == "http.disconnect"
+        while not self.disconnected:
+            self.disconnected = (await self._receive())["type"] == "http.disconnect"
 
 
 class RequestBounds:
-    """ASGI middleware: 413 and 504 for bodies over the limits, 503 when there are too many.
+    """ASGI middleware: 413 and 408 for bodies over the limits, 503 when there are too many.
 
-    Before that, whatever ``door`` refuses. Also 503 when all must stop. A client that leaves takes
-    its request with it. Plain ASGI, since Starlette's own middleware base hides a departure from
-    the handler.
+    Before that, whatever ``authenticator`` rejects. Also 503 when all must stop. A client that
+    leaves takes its request with it. Plain ASGI, since Starlette's own middleware base hides from
+    the handler that a client has left.
     """
 
     def __init__(
         self,
         app: ASGIApp,
-        door: Door,
-        crowded: Callable[[], QueueFull | None],
+        authenticator: Authenticator,
+        overloaded: Callable[[], QueueFull | None],
         max_bytes: int,
         max_uploads: int,
         request_s: float,
+        idle_s: float,
     ) -> None:
-        """``crowded``: asked whether requests for a score would be refused anyway."""
+        """Bound what an application is asked.
+
+        Args:
+            app: the application.
+            authenticator: asked first.
+            overloaded: asked whether requests for a score would be refused anyway.
+            max_bytes: of a body.
+            max_uploads: that are received at once.
+            request_s: longest time for a body.
+            idle_s: longest time without any of a body.
+        """
         self._app = app
-        self._door = door
-        self._crowded = crowded
+        self._authenticator = authenticator
+        self._overloaded = overloaded
         self._max_bytes = max_bytes
         self._max_uploads = max_uploads
-        self._request_s = request_s
-        self._receiving: set[_Exchange] = set()
+        self._request_s, self._idle_s = request_s, idle_s
+        self._receiving: set[_RequestChannel] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on what stays within the limits."""
@@ -125,22 +135,22 @@ class RequestBounds:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        refusal = self._door.refusal(scope) or self._refusal(scope, headers)
-        if refusal is not None:
+        rejection = self._authenticator.rejection(scope) or self._rejection(scope, headers)
+        if rejection is not None:
             # A client that asks before it sends is told before it has sent.
             asks = headers.get("expect", "").lower() == "100-continue"
             whole = not asks and await self._discard(receive)
-            await _answer(refusal, scope, send, whole)
+            await _answer(rejection, scope, send, whole)
             return
-        exchange = _Exchange(receive, send, self._max_bytes, self._request_s)
-        error = await self._pass_on(scope, exchange)
-        if error is None or exchange.answered or exchange.departed:
+        channel = _RequestChannel(receive, send, self._max_bytes, self._request_s, self._idle_s)
+        error = await self._pass_on(scope, channel)
+        if error is None or channel.answered or channel.disconnected:
             return
-        if not exchange.received and not isinstance(error, NotReady):
+        if not channel.received and not isinstance(error, NotReady):
             await self._discard(receive)
         await _answer(error, scope, send)
 
-    def _refusal(self, scope: Scope, headers: Headers) -> AudioScoreError | None:
+    def _rejection(self, scope: Scope, headers: Headers) -> AudioScoreError | None:
         length = _stated_length(headers)
         if length > self._max_bytes:
             return _too_large(self._max_bytes)
@@ -149,27 +159,27 @@ class RequestBounds:
         if sends and len(self._receiving) >= self._max_uploads:
             return QueueFull(len(self._receiving), _RETRY_S)
         # What reading and taking apart a form costs is better spent on those who were let in.
-        return self._crowded() if sends and scope["path"] in SCORE_PATHS else None
+        return self._overloaded() if sends and scope["path"] in SCORE_PATHS else None
 
-    async def _pass_on(self, scope: Scope, exchange: _Exchange) -> AudioScoreError | None:
+    async def _pass_on(self, scope: Scope, channel: _RequestChannel) -> AudioScoreError | None:
         """Have the request answered; or say why it cannot be."""
-        self._receiving.add(exchange)
+        self._receiving.add(channel)
         try:
-            await _while_connected(self._serve(scope, exchange), exchange)
-        except _BodyRefused:
+            await _while_connected(self._serve(scope, channel), channel)
+        except _BodyRejected:
             # Frameworks that let the error through are as good as those that answer it.
             pass
         except asyncio.CancelledError:
             # The server's grace period is over, and this request's with it.
-            if exchange.answered:
+            if channel.answered:
                 raise
             return NotReady("The server is stopping. Try again shortly.")
         finally:
-            self._receiving.discard(exchange)
-        return exchange.refusal
+            self._receiving.discard(channel)
+        return channel.rejection
 
-    async def _serve(self, scope: Scope, exchange: _Exchange) -> None:
-        await self._app(scope, exchange.receive, exchange.send)
+    async def _serve(self, scope: Scope, channel: _RequestChannel) -> None:
+        await self._app(scope, channel.receive, channel.send)
 
     async def _discard(self, receive: Receive) -> bool:
         """Read on a little: a client that is still sending does not look for an answer.
@@ -197,21 +207,35 @@ def _too_large(max_bytes: int) -> TooLargeAudio:
     )
 
 
-async def _while_connected(work: Coroutine[Any, Any, None], exchange: _Exchange) -> None:
+def _stalled(idle_s: float) -> UploadTimeout:
+    return UploadTimeout(
+        f"The upload has stalled: nothing came for {idle_s:g} s. Send it again, over a steadier "
+        "connection, or raise AUDIO_SCORE_UPLOAD_IDLE_TIMEOUT_S."
+    )
+
+
+def _unfinished(request_s: float) -> UploadTimeout:
+    return UploadTimeout(
+        f"The upload was not done within {request_s:g} s. Send a compressed format such as MP3 or "
+        "WebM, or raise AUDIO_SCORE_REQUEST_TIMEOUT_S."
+    )
+
+
+async def _while_connected(work: Coroutine[Any, Any, None], channel: _RequestChannel) -> None:
     """Await the work, and cancel it when the client leaves before its answer."""
     task = asyncio.create_task(work)
-    departure = asyncio.create_task(exchange.departure())
+    disconnection = asyncio.create_task(channel.disconnection())
     try:
-        await asyncio.wait((task, departure), return_when=asyncio.FIRST_COMPLETED)
-        if exchange.answered:
-            # The end of an answer looks like a departure; the work may have to tidy up yet.
+        await asyncio.wait((task, disconnection), return_when=asyncio.FIRST_COMPLETED)
+        if channel.answered:
+            # The end of an answer looks like a disconnection; the work may have to tidy up yet.
             await asyncio.wait((task,))
     finally:
-        departure.cancel()
+        disconnection.cancel()
         if not task.done():
             task.cancel()
             await asyncio.wait((task,))
-    if not (task.cancelled() and exchange.departed):
+    if not (task.cancelled() and channel.disconnected):
         await task
 
 

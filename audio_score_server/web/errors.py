@@ -16,6 +16,7 @@ from audio_score_server.errors import (
     AudioError,
     AudioScoreError,
     BatchError,
+    DetailUnsupported,
     DeviceMemoryError,
     NotReady,
     QueueFull,
@@ -26,13 +27,13 @@ from audio_score_server.errors import (
     TooLargeAudio,
     TooLongAudio,
     TooManyRequests,
-    Unexplained,
+    Unauthorized,
     UnknownClip,
-    UnknownKey,
     UnknownModel,
+    UploadTimeout,
 )
 from audio_score_server.telemetry.request_id import request_id
-from audio_score_server.web.schemas import ErrorAnswer
+from audio_score_server.web.schemas import ErrorResponse
 
 _LOG = logging.getLogger(__name__)
 _RETRY_AFTER_S: Final = 2
@@ -41,10 +42,11 @@ _NO_FILE: Final = "it must be sent as a file (with curl: -F audio=@take.wav)"
 _FORM: Final = " Send uid, cid and audio (a file), and model if you like, as multipart/form-data."
 _STATUS: Final[dict[type[AudioScoreError], int]] = {
     UnknownModel: 400,
-    Unexplained: 400,
+    DetailUnsupported: 400,
     AudioError: 400,
-    UnknownKey: 401,
+    Unauthorized: 401,
     UnknownClip: 404,
+    UploadTimeout: 408,
     ReferenceMissing: 500,
     TooLongAudio: 413,
     TooLargeAudio: 413,
@@ -74,6 +76,12 @@ _SCORE_ERRORS: Final = (
         404,
         "There is no such video or clip.",
         "Video 'RiverTales-s01e01' has no clip 'part09'; it has part01, part02, part03.",
+    ),
+    (
+        408,
+        "The upload stalled, or was not done in time.",
+        "The upload has stalled: nothing came for 30 s. Send it again, over a steadier connection, "
+        "or raise AUDIO_SCORE_UPLOAD_IDLE_TIMEOUT_S.",
     ),
     (
         413,
@@ -121,7 +129,7 @@ _SCORE_ERRORS: Final = (
 )
 SCORE_ERRORS: Final[dict[int | str, dict[str, Any]]] = {
     status: {
-        "model": ErrorAnswer,
+        "model": ErrorResponse,
         "description": when,
         "content": {"application/json": {"example": {"detail": example}}},
     }
@@ -138,7 +146,7 @@ def status_of(error: AudioScoreError) -> int:
     return 500
 
 
-def install_error_answers(app: FastAPI) -> None:
+def install_error_handlers(app: FastAPI) -> None:
     """Answer every error of the package and of the framework in one form."""
     app.add_exception_handler(AudioScoreError, _answer_ours)
     app.add_exception_handler(RequestValidationError, _answer_invalid)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from audio_score_server.web.detail import DetailAnswer
+from audio_score_server.web.detail import DetailResponse
 
 Similarity = Annotated[float, Field(ge=0, le=1)]
 
@@ -15,7 +15,7 @@ class _Answer(BaseModel):
     model_config = ConfigDict(frozen=True, protected_namespaces=())
 
 
-class ScoreAnswer(_Answer):
+class ScoreResponse(_Answer):
     """How close the recording came; each score from 0 to 1."""
 
     model: str = Field(description="Key of the model that was used.", examples=["phones"])
@@ -24,24 +24,24 @@ class ScoreAnswer(_Answer):
         description="Likeness of the encoder features.", examples=[0.78]
     )
     text_sim_score: Similarity = Field(description="Likeness of the transcripts.", examples=[0.88])
-    detail: DetailAnswer | None = Field(
+    detail: DetailResponse | None = Field(
         default=None, description="Only where `detail=full` asked for it."
     )
 
 
-class ErrorAnswer(_Answer):
+class ErrorResponse(_Answer):
     """What went wrong and what to do about it."""
 
     detail: str
 
 
-class StateAnswer(_Answer):
+class StateResponse(_Answer):
     """One word about the server."""
 
     status: str = Field(examples=["ready"])
 
 
-class ModelAnswer(_Answer):
+class ModelResponse(_Answer):
     """A loaded model."""
 
     key: str = Field(description="What requests call it.", examples=["phones"])
@@ -49,7 +49,7 @@ class ModelAnswer(_Answer):
     default: bool = Field(description="Whether it scores requests that name no model.")
 
 
-class ClipAnswer(_Answer):
+class ClipResponse(_Answer):
     """A reference clip."""
 
     uid: str = Field(description="Video id.", examples=["RiverTales-s01e01"])
@@ -57,11 +57,11 @@ class ClipAnswer(_Answer):
     text: str | None = Field(description="What is said in it, where a text file tells.")
 
 
-class HealthAnswer(_Answer):
+class HealthResponse(_Answer):
     """The server as a whole."""
 
     status: str = Field(examples=["ready"])
-    models: list[ModelAnswer]
+    models: list[ModelResponse]
     clips: int = Field(description="Number of reference clips.")
     versions: dict[str, str] = Field(description="Of this server and of what it stands on.")
     uptime_s: float = Field(description="Seconds since start.")

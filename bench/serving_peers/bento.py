@@ -26,7 +26,7 @@ _BATCHES = {
 }
 _CONNECTION = {"max_requests": 1_000_000_000, "max_age": 1e9}
 """By default it drops its connections to the model every 100 requests, with what is under way."""
-_TRAFFIC = {"timeout": _SETTINGS.request_timeout_s, "max_concurrency": _SETTINGS.max_queue}
+_TRAFFIC = {"timeout": _SETTINGS.request_timeout_s, "max_concurrency": _SETTINGS.max_inflight}
 
 
 @bentoml.service(traffic={"timeout": _SETTINGS.request_timeout_s}, runner_connection=_CONNECTION)

@@ -72,8 +72,8 @@ def main(settings: Settings, folder: str) -> None:
         }
     )
     deployment = serve.deployment(
-        max_ongoing_requests=settings.max_queue // 2,
-        max_queued_requests=settings.max_queue // 2,
+        max_ongoing_requests=settings.max_inflight // 2,
+        max_queued_requests=settings.max_inflight // 2,
         ray_actor_options={"num_cpus": cores()},
     )(Scores)
     serve.run(deployment.bind(settings), route_prefix="/")

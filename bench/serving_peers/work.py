@@ -12,15 +12,21 @@ import torch
 from audio_score_server.audio.contours import contours
 from audio_score_server.audio.decode import DecodeLimits, decode
 from audio_score_server.domain import Encoding, Reference, Score, Utterance
-from audio_score_server.pipelines.audio import Aligned, AudioMeasure, Impostor, Pooled
-from audio_score_server.references.cohort import choose_cohort
-from audio_score_server.references.library import Clip, ClipId, scan
+from audio_score_server.references.clips import Clip, ClipId
+from audio_score_server.references.folder import FolderSource
 from audio_score_server.references.tensors import as_kept
 from audio_score_server.runners.protocol import Runner
 from audio_score_server.runners.registry import load_runner
 from audio_score_server.scoring.text import text_similarity
 from audio_score_server.settings import FakeSettings, HiggsRemoteSettings, Settings, load_settings
 from audio_score_server.settings.load import CONFIG_VARIABLE
+from audio_score_server.similarity.cohort import choose_cohort
+from audio_score_server.similarity.measure import (
+    AlignedSimilarity,
+    AudioSimilarity,
+    Impostor,
+    PooledSimilarity,
+)
 from bench.measure import cores
 
 HOST: Final = "127.0.0.1"
@@ -49,10 +55,12 @@ class Work:
         )
         self._runner: Runner[Any] = load_runner(model, settings)
         self._runner.warm_up()
-        clips = scan(settings.video_clip_dir).clips()
+        clips = FolderSource(settings.video_clip_dir).library().clips()
         self._tasks = {clip.id: (clip, self._reference(clip)) for clip in clips}
         aligned = model.audio_similarity == "aligned"
-        self._measure: AudioMeasure = Aligned(self._cohort(clips)) if aligned else Pooled()
+        self._measure: AudioSimilarity = (
+            AlignedSimilarity(self._cohort(clips)) if aligned else PooledSimilarity()
+        )
 
     def _cohort(self, clips: Sequence[Clip]) -> list[Impostor]:
         references = {clip.id: reference for clip, reference in self._tasks.values()}
@@ -63,7 +71,7 @@ class Work:
 
     def _reference(self, clip: Clip) -> Reference:
         expected = self._runner.expected(clip.text or "")
-        waveform = decode(clip.path.read_bytes(), self._limits)
+        waveform = decode(clip.read(), self._limits)
         (encoding,) = self.run([Utterance(self._runner.prepare(waveform), expected)])
         transcript = expected or encoding.transcript
         return as_kept(

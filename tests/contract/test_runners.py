@@ -22,7 +22,7 @@ from audio_score_server.settings import (
     Settings,
     WhisperSettings,
 )
-from audio_score_server.writing import words
+from audio_score_server.tokenization import words
 from tests.checkpoints import make_higgs_audio, make_whisper
 from tests.converted import convert
 from tests.process.server import ROOT
@@ -211,8 +211,8 @@ def test_prepare_may_be_called_from_several_threads(
 ) -> None:
     with ThreadPoolExecutor(4) as pool:
         prepared = list(pool.map(runner.prepare, waveforms * 4))
-    again = [runner.prepare(waveform) for waveform in waveforms] * 4
-    assert all(_same(*pair) for pair in zip(prepared, again, strict=True))
+    retry = [runner.prepare(waveform) for waveform in waveforms] * 4
+    assert all(_same(*pair) for pair in zip(prepared, retry, strict=True))
     assert not _same(prepared[0], prepared[1])
 
 
@@ -231,7 +231,7 @@ def test_fingerprints_differ_between_models(checkpoints: Path) -> None:
 
 def test_warm_up_and_device(runner: Runner[Any]) -> None:
     runner.warm_up()
-    assert runner.placement.device == "cpu"
+    assert runner.info.device == "cpu"
 
 
 def _units(transcript: Transcript) -> int:

@@ -12,14 +12,14 @@ import pytest
 from audio_score_server.cli import FLAGS
 from audio_score_server.gateway.settings import GatewaySettings, flag_of, variable_of
 from audio_score_server.gateway.supervisor import NGINX_STARTUP_TIMEOUT_S
-from audio_score_server.server import _CLOSE_S
+from audio_score_server.serving.server import _CLOSE_S
 from audio_score_server.settings import Settings
 from audio_score_server.settings.load import CONFIG_VARIABLE, VARIABLES
 from audio_score_server.telemetry.metrics import Metrics, ModelState
 from tests.deploy.files import COMPOSE, DEPLOY, FILES, UNITS, commands, container, documents, unit
 from tests.process.server import ROOT
 
-_GRACE_S: Final = Settings.model_fields["grace_s"].default
+_GRACE_S: Final = Settings.model_fields["shutdown_timeout_s"].default
 _OTHER_NAMES: Final = {"AUDIO_SCORE_"}
 """Beginnings of names, as comments have them."""
 

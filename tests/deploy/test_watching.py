@@ -50,4 +50,4 @@ def test_the_dashboard_asks_for_metrics_that_there_are() -> None:
 
 def test_outcomes_in_alerts_are_those_of_requests() -> None:
     outcomes = {name for rule in _rules() for name in re.findall(r'outcome="(\w+)"', rule["expr"])}
-    assert outcomes <= {"ok", "refused", "busy", "timeout", "failed", "departed"}
+    assert outcomes <= {"ok", "rejected", "overloaded", "timeout", "failed", "client_disconnected"}

@@ -7,19 +7,19 @@ import pytest
 
 from audio_score_server.domain import Contours, Score
 from audio_score_server.evaluation.components import MAIN, components
-from audio_score_server.pipelines.protocol import Explanation, Judgement
-from audio_score_server.scoring.delivery import Delivery
+from audio_score_server.pipelines.protocol import Analysis, ScoreResult
 from audio_score_server.scoring.detail import Detail
-from audio_score_server.scoring.melody import Melody
+from audio_score_server.scoring.fluency import Fluency
+from audio_score_server.scoring.prosody import Prosody
 from audio_score_server.scoring.words import WordDetail
 
 
 def _word(score: float) -> WordDetail:
-    return WordDetail("one", "said", score, None, None, None, ())
+    return WordDetail("one", "correct", score)
 
 
 def test_a_score_has_three_numbers() -> None:
-    found = components(Judgement(Score(0.5, 1.0)))
+    found = components(ScoreResult(Score(0.5, 1.0)))
     assert list(found) == ["sim_score", "audio_sim_score", "text_sim_score"]
     assert found["audio_sim_score"] == 0.5
     assert found["text_sim_score"] == 1.0
@@ -28,22 +28,22 @@ def test_a_score_has_three_numbers() -> None:
 def test_numbers_of_its_detail_are_called_by_both_names() -> None:
     detail = Detail(
         expected="one one",
-        heard="one",
+        heard=("one",),
         words=(_word(0.2), _word(0.6)),
         timing=None,
-        delivery=Delivery(0.1, 0.2, 0.3, 0.4),
-        melody=Melody(None, 0.5),
-        verdicts=("noisy",),
+        fluency=Fluency(0.1, 0.2, 0.3, 0.4),
+        prosody=Prosody(None, 0.5),
+        warnings=("noisy",),
         score_version="1",
     )
     nothing = np.zeros(0, np.float32)
     contours = Contours(0.01, nothing, nothing, nothing, nothing)
-    found = components(Judgement(Score(0.5, 1.0), Explanation(detail, contours, contours)))
+    found = components(ScoreResult(Score(0.5, 1.0), Analysis(detail, contours, contours)))
     assert {name: value for name, value in found.items() if name not in MAIN} == {
         "words.score": pytest.approx(0.4),
-        "delivery.overall": 0.4,
-        "delivery.rhythm": 0.2,
-        "delivery.pace": 0.3,
-        "melody.level": 0.5,
-        "verdicts": 1.0,
+        "fluency.overall": 0.4,
+        "fluency.rhythm": 0.2,
+        "fluency.speech_rate": 0.3,
+        "prosody.energy_correlation": 0.5,
+        "warnings": 1.0,
     }

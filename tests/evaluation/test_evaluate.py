@@ -61,8 +61,8 @@ def _evaluate(folder: Path, *arguments: object) -> int:
 
 def _model(output: Path, model: str = "phones") -> dict[str, Any]:
     report = json.loads((output / "report.json").read_text())
-    judgement: dict[str, Any] = report["models"][model]
-    return judgement
+    result: dict[str, Any] = report["models"][model]
+    return result
 
 
 def test_the_demo_is_judged(
@@ -74,20 +74,20 @@ def test_the_demo_is_judged(
     assert (output / "report.txt").read_text() == told
     assert set(told.split()) >= COMPONENTS
 
-    judgement = _model(output)
-    assert (judgement["recordings"], judgement["left_out"]) == (15, {})
+    result = _model(output)
+    assert (result["recordings"], result["left_out"]) == (15, {})
     trials = _trials(output)
     # Nine right readings, each against two more clips; three halves and three wrong lines.
-    assert len(trials) == judgement["trials"] == 9 * 3 + 3 + 3
+    assert len(trials) == result["trials"] == 9 * 3 + 3 + 3
     for name in COMPONENTS:
-        component = judgement["components"][name]
+        component = result["components"][name]
         assert component["discrimination"]["auc"]["value"] > 0.9
         right, half, wrong = (
             component["spreads"][label]["mean"] for label in ("right", "half", "wrong")
         )
         assert right > max(half, wrong)
         assert component["correlations"]["human_total"]["spearman"]["value"] > 0.5
-    assert judgement["others"]["robot_score"]["human_total"]["count"] == 15
+    assert result["others"]["robot_score"]["human_total"]["count"] == 15
     for picture in ("distributions", "errors", "reliability", "measures"):
         content = (output / f"phones-{picture}.png").read_bytes()
         assert content.startswith(b"\x89PNG")
@@ -146,9 +146,9 @@ def test_what_cannot_be_decoded_is_told_and_left_out(
     sounds = {"a": one, "b": one, "c": b"noise", "d": two, "e": two, "f": b"", "g": two}
     output = tmp_path / "output"
     assert _evaluate(_set(tmp_path / "set", lines, **sounds), "--output", output) == 0
-    judgement = _model(output)
-    assert set(judgement["left_out"]) == {"c", "clip f"}
-    assert (judgement["recordings"], judgement["trials"]) == (3, 2 + 2 + 2)
+    result = _model(output)
+    assert set(result["left_out"]) == {"c", "clip f"}
+    assert (result["recordings"], result["trials"]) == (3, 2 + 2 + 2)
     assert "Left out (2)" in capsys.readouterr().out
 
 
@@ -229,10 +229,10 @@ def test_unseen_speakers_right_readings_are_told_from_wrong_ones(tmp_path: Path)
     if not SPEECH.is_dir():
         pytest.skip("the recordings of ../shared are not here")
     assert _evaluate_copy(tmp_path, SPEECH / "manifest.csv", "--limit", 5) == 0
-    judgement = _model(tmp_path / "output")
-    assert (judgement["recordings"], judgement["trials"]) == (24, 24 * 6)
+    result = _model(tmp_path / "output")
+    assert (result["recordings"], result["trials"]) == (24, 24 * 6)
     for name in COMPONENTS:
-        assert judgement["components"][name]["discrimination"]["auc"]["value"] >= 0.94
+        assert result["components"][name]["discrimination"]["auc"]["value"] >= 0.94
 
 
 def _evaluate_copy(folder: Path, manifest: Path, *arguments: object) -> int:

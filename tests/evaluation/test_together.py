@@ -13,10 +13,10 @@ import pytest
 from audio_score_server.assembly import build_service
 from audio_score_server.cli import command
 from audio_score_server.evaluation.components import components
-from audio_score_server.pipelines.protocol import Judgement
+from audio_score_server.pipelines.protocol import ScoreResult
 from audio_score_server.settings import PhonesSettings, Settings, WhisperSettings
-from audio_score_server.stages import Stages
 from audio_score_server.telemetry.metrics import Metrics
+from audio_score_server.telemetry.stages import Stages
 from tests.chat import chat, failure, similarities
 from tests.checkpoints import make_whisper
 from tests.process.server import ROOT
@@ -46,30 +46,30 @@ def test_together_recordings_score_as_one_by_one(tmp_path: Path, name: str) -> N
     pairs = asyncio.run(_both(make(tmp_path), tmp_path / "cache"))
     assert len(pairs) >= 5 * len(RECORDINGS)
     for alone, together in pairs:
-        assert alone.explanation is not None
-        assert together.explanation is not None
+        assert alone.analysis is not None
+        assert together.analysis is not None
         assert components(together) == pytest.approx(components(alone), abs=tolerance)
-        assert together.explanation.detail.heard == alone.explanation.detail.heard
-        assert together.explanation.detail.verdicts == alone.explanation.detail.verdicts
+        assert together.analysis.detail.heard == alone.analysis.detail.heard
+        assert together.analysis.detail.warnings == alone.analysis.detail.warnings
 
 
-async def _both(model: Model, cache: Path) -> list[tuple[Judgement, Judgement]]:
+async def _both(model: Model, cache: Path) -> list[tuple[ScoreResult, ScoreResult]]:
     """Judgements of every recording and clip, alone and together."""
     clips = ROOT / "video_clip"
     settings = Settings(models=(model,), video_clip_dir=clips, cache_dir=cache, device="cpu")
     service = build_service(settings, Metrics())
-    pairs: list[tuple[Judgement, Judgement]] = []
+    pairs: list[tuple[ScoreResult, ScoreResult]] = []
     try:
         await service.start()
         ids = [clip.id for clip in service.clips()]
         for recording in RECORDINGS:
             (path,) = (ROOT / "audio_clip").glob(f"{recording}.*")
             together = await service.score_all(ids, model.key, path.read_bytes)
-            for each, judgement in zip(ids, together, strict=True):
+            for each, result in zip(ids, together, strict=True):
                 alone = await service.score(
-                    each.uid, each.cid, model.key, path.read_bytes, Stages(), explained=True
+                    each.uid, each.cid, model.key, path.read_bytes, Stages(), detailed=True
                 )
-                pairs.append((alone, judgement))
+                pairs.append((alone, result))
     finally:
         await service.close()
     return pairs
@@ -89,12 +89,12 @@ def test_remote_models_are_asked_about_one_clip_after_the_other(
     with chat(failure(400), similarities(0.25, 0.75)) as endpoint:
         model = {"key": "far", "type": "higgs_remote", "api_base": endpoint.url, "model_id": "it"}
         config = tmp_path / "config.json"
-        config.write_text(json.dumps({"models": [model], "max_batch_size": 1, "max_queue": 1}))
+        config.write_text(json.dumps({"models": [model], "max_batch_size": 1, "max_inflight": 1}))
         arguments = ["--clips", str(ROOT / "video_clip"), "--output", str(tmp_path / "output")]
         assert command(["evaluate", str(tmp_path), "--config", str(config), *arguments]) == 0
         asked = len(endpoint.requests)
-    judgement = json.loads((tmp_path / "output" / "report.json").read_text())["models"]["far"]
+    result = json.loads((tmp_path / "output" / "report.json").read_text())["models"]["far"]
     count = len(recordings)
-    assert (judgement["recordings"], judgement["trials"]) == (count - 1, (count - 1) * count)
-    assert list(judgement["left_out"]) == [str(recordings[0])]
+    assert (result["recordings"], result["trials"]) == (count - 1, (count - 1) * count)
+    assert list(result["left_out"]) == [str(recordings[0])]
     assert asked == 1 + (count - 1) * count

@@ -7,7 +7,7 @@ import uvicorn
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
-from audio_score_server.gathering import GatheringProtocol
+from audio_score_server.serving.write_coalescing import WriteCoalescingProtocol
 
 _LARGE = "x" * 5_000_000
 
@@ -20,7 +20,7 @@ async def _app(scope: Scope, receive: Receive, send: Send) -> None:
 async def _asked(path: str) -> tuple[bytes, bytes]:
     """The first piece of the answer, and all that follows."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        config = uvicorn.Config(_app, http=GatheringProtocol, lifespan="off", log_config=None)
+        config = uvicorn.Config(_app, http=WriteCoalescingProtocol, lifespan="off", log_config=None)
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         reader, writer = await asyncio.open_connection(*listening.getsockname(), limit=2**20)

@@ -92,7 +92,9 @@ def _answered(gate: Gate) -> int:
 
 def test_a_request_in_flight_has_the_shutdown_timeout_and_no_more(tmp_path: Path) -> None:
     flags = ("--shutdown-timeout", "1")
-    with serving_gate(tmp_path, 1, *flags, batch_ms=1_000, max_batch_size=1, grace_s=0.2) as gate:
+    with serving_gate(
+        tmp_path, 1, *flags, batch_ms=1_000, max_batch_size=1, shutdown_timeout_s=0.2
+    ) as gate:
         clients = [Client(gate.url).send(ask(SECOND)) for _ in range(4)]
         wait_until(_is_in(gate, 4))
         gate.process.send_signal(signal.SIGINT)

@@ -15,7 +15,7 @@ from audio_score_server.runners.device import within_memory
 from audio_score_server.runners.protocol import Runner
 from audio_score_server.runners.registry import Loader
 from audio_score_server.runners.whisper.decoder import TextDecoder
-from audio_score_server.runners.whisper.greedy import Limits, Passes, Reading, decode
+from audio_score_server.runners.whisper.greedy import DecodedChunk, DecodingLimits, Passes, decode
 from audio_score_server.runners.whisper.passes import EagerPasses, ReplayedPasses
 from audio_score_server.settings import Settings, WhisperSettings
 from tests.checkpoints import RATE, babble, make_whisper
@@ -65,14 +65,14 @@ def _cosine(left: Encoding, right: Encoding) -> float:
 
 
 @torch.inference_mode()
-def _read(passes: Passes, drafts: list[list[int]], seed: int) -> list[Reading]:
+def _read(passes: Passes, drafts: list[list[int]], seed: int) -> list[DecodedChunk]:
     most = 60
     capacity = most + 2 * len(PROMPT) + max(map(len, drafts))
-    session = passes.session(len(drafts), POSITIONS, capacity)
+    kv_cache = passes.kv_cache(len(drafts), POSITIONS, capacity)
     generator = torch.Generator().manual_seed(seed)
     sound = torch.randn(len(drafts), POSITIONS, WIDTH, generator=generator)
-    session.audio[: len(drafts)] = sound.to(session.audio)
-    return decode(passes, session, [PROMPT] * len(drafts), drafts, Limits(STOP, most))
+    kv_cache.audio[: len(drafts)] = sound.to(kv_cache.audio)
+    return decode(passes, kv_cache, [PROMPT] * len(drafts), drafts, DecodingLimits(STOP, most))
 
 
 def test_captured_passes_say_what_eager_ones_say(tmp_path: Path) -> None:
@@ -87,8 +87,8 @@ def test_captured_passes_say_what_eager_ones_say(tmp_path: Path) -> None:
         rows = 1 + seed % ROWS
         plain = _read(eager, [[] for _ in range(rows)], seed)
         drafts = [
-            [token if chance.random() > 0.05 else 9 for token in reading.tokens[:59]]
-            for reading in plain
+            [token if chance.random() > 0.05 else 9 for token in decoded.tokens[:59]]
+            for decoded in plain
         ]
         for mine, theirs in zip(
             _read(captured, drafts, seed), _read(eager, drafts, seed), strict=True
@@ -102,8 +102,8 @@ def test_float16_on_the_device_hears_nearly_what_float32_on_the_processor_hears(
     folder: Path, waveforms: list[Waveform]
 ) -> None:
     device = _load(folder, "cuda", "auto")
-    assert device.placement.dtype == "float16"
-    assert device.placement.device.startswith("cuda")
+    assert device.info.dtype == "float16"
+    assert device.info.device.startswith("cuda")
     device.warm_up()
     processor = _run(_load(folder, "cpu", "float32"), waveforms)
     for own, other in zip(_run(device, waveforms), processor, strict=True):

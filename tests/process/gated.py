@@ -103,7 +103,7 @@ def _distorted(encoding: Encoding) -> Encoding:
 
 def _serve(arguments: Sequence[str]) -> Any:
     from audio_score_server.cli import main
-    from audio_score_server.references import cohort
+    from audio_score_server.similarity import cohort
 
     # Batches are counted: only those of the test's own clips and recordings.
     cohort.built_in_speech = list

@@ -10,15 +10,16 @@ from typing import Final
 
 from audio_score_server.assembly import build_service
 from audio_score_server.domain import Score
-from audio_score_server.references.library import Clip, scan
+from audio_score_server.references.clips import Clip
+from audio_score_server.references.folder import FolderSource
 from audio_score_server.service import ScoreService
 from audio_score_server.settings import PhonesSettings, Settings
-from audio_score_server.stages import Stages
 from audio_score_server.telemetry.metrics import Metrics
+from audio_score_server.telemetry.stages import Stages
 from tests.process.server import ROOT
 
 RECORDINGS: Final = ROOT / "audio_clip"
-CLIPS: Final = scan(ROOT / "video_clip").clips()
+CLIPS: Final = FolderSource(ROOT / "video_clip").library().clips()
 RIGHT: Final = ("right", "other", "other2", "child", "slow")
 """Kinds of recordings in which somebody says the whole line."""
 
@@ -43,8 +44,8 @@ class Scorer:
 
     async def _one(self, clip: Clip, sound: bytes) -> Score:
         uid, cid = clip.id.uid, clip.id.cid
-        judgement = await self._service.score(uid, cid, None, lambda: sound, Stages())
-        return judgement.score
+        result = await self._service.score(uid, cid, None, lambda: sound, Stages())
+        return result.score
 
 
 @contextmanager

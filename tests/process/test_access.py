@@ -117,7 +117,7 @@ def test_a_large_upload_without_a_key_is_told_and_kept_nowhere(guarded: ServerPr
 def test_refusals_are_counted_and_no_key_is_ever_logged(guarded: ServerProcess) -> None:
     def refused() -> float:
         text = get(guarded.url, "/metrics", Authorization=_bearer(KEY)).body.decode()
-        lines = [line for line in text.splitlines() if 'outcome="refused"' in line]
+        lines = [line for line in text.splitlines() if 'outcome="rejected"' in line]
         return sum(float(line.rpartition(" ")[2]) for line in lines if "requests_total" in line)
 
     before = refused()
@@ -167,7 +167,7 @@ def test_over_the_rate_a_client_is_told_when_to_come_again(tmp_path: Path) -> No
         assert "At most 3 requests a minute" in refused.detail
         assert 1 <= int(refused.headers["Retry-After"]) <= 20
         assert get(server.url, "/clips").status == 200
-        assert Numbers(server.url).of("audio_score_requests_total", outcome="refused") == 1
+        assert Numbers(server.url).of("audio_score_requests_total", outcome="rejected") == 1
 
 
 def test_with_keys_a_client_is_its_key(tmp_path: Path) -> None:

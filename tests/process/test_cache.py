@@ -167,7 +167,7 @@ def test_entries_of_vanished_clips_are_flushed_unless_told_otherwise(
     assert len(_inodes(cache)) == 3
     with running(**variables) as server:
         server.wait_until_ready()
-        assert "Flushed 1 cache entries" in server.log
+        assert "Removed 1 cache entries" in server.log
     assert len(_inodes(cache)) == 2
 
 

@@ -94,11 +94,11 @@ def test_a_model_that_is_not_well_makes_the_server_unready_until_it_is(
     assert get(watched.url, "/health/ready").status == 200
     watched.order(order)
     wait_until(lambda: get(watched.url, "/health/ready").status == 503)
-    assert f"not well: model fake: {reason}" in get(watched.url, "/health/ready").detail
+    assert f"unhealthy: model fake: {reason}" in get(watched.url, "/health/ready").detail
     watched.wait_for_line(lambda line: f"Not ready: model fake: {reason}" in line)
     assert watched.run() == [1.0]
     wait_until(lambda: get(watched.url, "/health/ready").status == 200)
-    watched.wait_for_line(lambda line: "Well again." in line)
+    watched.wait_for_line(lambda line: "Healthy." in line)
 
 
 def test_a_model_that_does_not_get_well_again_ends_the_process(tmp_path: Path) -> None:
@@ -107,16 +107,16 @@ def test_a_model_that_does_not_get_well_again_ends_the_process(tmp_path: Path) -
         for _ in range(2):
             server.run()
         server.wait_until_ready()
-        # Not well twice, and well again, which is no reason to end.
+        # Unhealthy twice, and healthy again, which is no reason to end.
         for order in ("odd weather", LIE, RUN):
             assert server.given() == [1.0]
             server.order(order)
-        server.wait_for_line(lambda line: "Well again." in line)
+        server.wait_for_line(lambda line: "Healthy." in line)
         while server.process.stdout is not None and server.process.stdout.readline():
             with suppress(BrokenPipeError):
                 server.order(LIE)
         assert server.wait() == 1
     (told,) = [line for line in server.lines if "CRITICAL" in line]
-    assert "Model fake is given up, not well for 0 s and" in told
+    assert "Model fake is given up, unhealthy for 0 s and" in told
     assert "times in a row: a known recording scored 1.000 and" in told
     assert "Traceback" not in server.log

@@ -294,7 +294,7 @@ def test_every_refusal_is_told_with_its_remedy_and_the_rest_goes_on(downloads: D
         assert f": failed: {cause}" in line or cause in line, line
     assert "owner/whisper has no revision 'v2'" in lines[-3]
     assert "owner/deaf has no audio tower: no tensor in its" in lines[-2]
-    assert lines[-2].endswith("its config.json says skip_audio_tower.")
+    assert lines[-2].endswith("its config.json says skip_audio_tower; name another.")
     assert lines[-1] == "whisper: complete; 100.1 kB fetched."
     assert summary == f"{len(lines) - 1} of {len(lines)} models failed; the lines above say why."
     deafs = [request.path for request in downloads.hub.requests if "deaf" in request.path]
@@ -357,7 +357,7 @@ _LOCATE: Final = """
 import sys, time
 from pathlib import Path
 from audio_score_server.checkpoints.locate import locate
-from audio_score_server.checkpoints.wanted import WHISPER, Checkpoint
+from audio_score_server.checkpoints.required import WHISPER, Checkpoint
 from audio_score_server.errors import ModelLoadError
 
 started = time.monotonic()

@@ -83,7 +83,7 @@ def test_nothing_that_is_under_way_is_lost(tmp_path: Path, listener: str) -> Non
 
 @LISTENERS
 def test_who_still_waits_after_the_grace_period_is_told(tmp_path: Path, listener: str) -> None:
-    with _busy(tmp_path, listener, grace_s=0.3) as busy:
+    with _busy(tmp_path, listener, shutdown_timeout_s=0.3) as busy:
         server = busy.server
         server.process.send_signal(signal.SIGTERM)
         answers = [client.answer() for client in busy.clients()]

@@ -12,15 +12,15 @@ import pytest
 
 from audio_score_server.assembly import build_service
 from audio_score_server.domain import Reference, Score
-from audio_score_server.pipelines.protocol import Judgement
+from audio_score_server.pipelines.protocol import ScoreResult
 from audio_score_server.references.entry import MANIFEST, Manifest
-from audio_score_server.references.library import scan
+from audio_score_server.references.folder import FolderSource
 from audio_score_server.references.store import ReferenceStore
 from audio_score_server.service import ScoreService
 from audio_score_server.settings import Settings, WhisperSettings
-from audio_score_server.stages import Stages
 from audio_score_server.telemetry.metrics import Metrics
-from audio_score_server.writing import unspaced
+from audio_score_server.telemetry.stages import Stages
+from audio_score_server.tokenization import unspaced
 from tests.voices import JAPANESE, JAPANESE_VOICES, Line, another, spoken
 
 _UID, _KEY = "film", "w"
@@ -35,8 +35,8 @@ class Heard:
     """What the clips were found to be, and what recordings of them were given."""
 
     references: list[Reference]
-    right: list[Judgement]
-    wrong: list[Judgement]
+    right: list[ScoreResult]
+    wrong: list[ScoreResult]
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def _library(folder: Path) -> Path:
     return folder
 
 
-async def _judge_all(settings: Settings) -> tuple[list[Judgement], list[Judgement]]:
+async def _judge_all(settings: Settings) -> tuple[list[ScoreResult], list[ScoreResult]]:
     service = build_service(settings, Metrics())
     await service.start()
     right = [await _judge(service, number, line) for number, line in enumerate(JAPANESE)]
@@ -73,10 +73,10 @@ async def _judge_all(settings: Settings) -> tuple[list[Judgement], list[Judgemen
     return right, wrong
 
 
-async def _judge(service: ScoreService, number: int, line: Line) -> Judgement:
+async def _judge(service: ScoreService, number: int, line: Line) -> ScoreResult:
     """A line by the second voice, as a recording of a clip."""
     sound = spoken(line, JAPANESE_VOICES[1]).read_bytes()
-    return await service.score(_UID, str(number), None, lambda: sound, Stages(), explained=True)
+    return await service.score(_UID, str(number), None, lambda: sound, Stages(), detailed=True)
 
 
 def _references(settings: Settings) -> list[Reference]:
@@ -84,7 +84,7 @@ def _references(settings: Settings) -> list[Reference]:
     cache = settings.cache_dir / _KEY
     manifest = Manifest.model_validate_json(next(cache.glob(f"*/*/{MANIFEST}")).read_bytes())
     store = ReferenceStore(cache, (manifest.runner, manifest.settings), _MEMORY)
-    return [store.read(clip) for clip in scan(settings.video_clip_dir).clips()]
+    return [store.read(clip) for clip in FolderSource(settings.video_clip_dir).library().clips()]
 
 
 def test_the_language_is_found_out(heard: Heard) -> None:
@@ -92,9 +92,9 @@ def test_the_language_is_found_out(heard: Heard) -> None:
 
 
 def test_words_are_characters(heard: Heard) -> None:
-    for line, judgement in zip(JAPANESE, heard.right, strict=True):
-        assert judgement.explanation is not None
-        words = [word for word in judgement.explanation.detail.words if word.status != "added"]
+    for line, result in zip(JAPANESE, heard.right, strict=True):
+        assert result.analysis is not None
+        words = [word for word in result.analysis.detail.words if word.status != "insertion"]
         assert "".join(word.text for word in words) == "".join(filter(unspaced, line.written))
 
 
@@ -106,6 +106,6 @@ def test_words_are_characters(heard: Heard) -> None:
 def test_every_right_line_is_above_every_other(
     heard: Heard, component: Callable[[Score], float]
 ) -> None:
-    right = [component(judgement.score) for judgement in heard.right]
-    wrong = [component(judgement.score) for judgement in heard.wrong]
+    right = [component(result.score) for result in heard.right]
+    wrong = [component(result.score) for result in heard.wrong]
     assert min(right) > max(wrong), (right, wrong)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -39,7 +40,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatedServer]:
         tmp_path_factory.mktemp("load"),
         max_batch_size=2,
         max_batch_wait_ms=0,
-        max_queue=_QUEUE,
+        max_inflight=_QUEUE,
         max_uploads=_UPLOADS,
         request_timeout_s=15,
     )
@@ -62,14 +63,14 @@ def _told(answer: Answer) -> tuple[int, str]:
 
 def test_who_leaves_the_queue_costs_no_device_time(server: GatedServer, under_way: Client) -> None:
     url = server.url
-    before, departed = Numbers(url), requests(url, "departed")
+    before, departed = Numbers(url), requests(url, "client_disconnected")
     with Client(url) as leaving, Client(url) as staying:
         leaving.send(ask(THREE_SECONDS))
         wait_until(lambda: queued(url) == 1)
         staying.send(ask(TWO_SECONDS))
         wait_until(lambda: queued(url) == 2)
         leaving.leave()
-        wait_until(lambda: requests(url, "departed") == departed + 1)
+        wait_until(lambda: requests(url, "client_disconnected") == departed + 1)
         server.order()
         assert server.run() == [2.0]
         assert under_way.answer().status == staying.answer().status == 200
@@ -95,7 +96,7 @@ def test_who_leaves_a_running_batch_does_not_disturb_the_others(
     server: GatedServer, under_way: Client
 ) -> None:
     url = server.url
-    departed = requests(url, "departed")
+    departed = requests(url, "client_disconnected")
     with Client(url) as leaving, Client(url) as staying:
         leaving.send(ask(THREE_SECONDS))
         wait_until(lambda: queued(url) == 1)
@@ -104,7 +105,7 @@ def test_who_leaves_a_running_batch_does_not_disturb_the_others(
         server.order()
         assert server.given() == [3.0, 2.0]
         leaving.leave()
-        wait_until(lambda: requests(url, "departed") == departed + 1)
+        wait_until(lambda: requests(url, "client_disconnected") == departed + 1)
         server.order()
         assert staying.answer().status == 200
         staying.send(ask(SECOND))
@@ -152,7 +153,7 @@ def test_a_full_queue_refuses_and_recovers(server: GatedServer, under_way: Clien
 
 
 def test_when_to_retry_is_measured(tmp_path: Path) -> None:
-    config = write_config(tmp_path, batch_ms=400, max_batch_size=1, max_queue=4)
+    config = write_config(tmp_path, batch_ms=400, max_batch_size=1, max_inflight=4)
     with running("--config", config) as server:
         server.wait_until_ready()
         clients = [Client(server.url).send(ask(SECOND)) for _ in range(4)]
@@ -256,10 +257,40 @@ def test_the_servers_own_deadline_holds_for_uploads_and_for_those_who_ask_for_mo
             slow.send(head(1_000) + b"--")
             answers = [client.answer() for client in (first, second, slow)]
         server.order()
-        assert [answer.status for answer in answers] == [504] * 3
+        assert [answer.status for answer in answers] == [504, 504, 408]
         assert ["within 0.5 s" in answer.detail for answer in answers] == [True] * 3
-        assert "upload" in answers[2].detail
+        assert answers[2].detail.startswith("The upload was not done within 0.5 s. Send a ")
         server.free()
         with Client(url) as client:
             assert client.send(ask(SECOND)).answer().status == 200
         assert Numbers(url).of("audio_score_audio_seconds_total") == pytest.approx(3.0)
+
+
+@pytest.mark.parametrize("length", [1_000, None], ids=["stated", "chunked"])
+@pytest.mark.parametrize("sent", [b"", b"--"], ids=["at once", "on the way"])
+def test_an_upload_that_stalls_is_told_what_happened(
+    tmp_path: Path, length: int | None, sent: bytes
+) -> None:
+    with gated(write_config(tmp_path, upload_idle_timeout_s=0.2)) as server:
+        before = requests(server.url, "refused")
+        with Client(server.url) as stalled:
+            chunk = sent if length else b"%x\r\n%b\r\n" % (len(sent), sent) if sent else b""
+            answer = stalled.send(head(length) + chunk).answer()
+            assert stalled.socket.recv(1) == b""
+        assert answer.status == 408
+        assert answer.detail.startswith("The upload has stalled: nothing came for 0.2 s. Send it ")
+        assert "AUDIO_SCORE_UPLOAD_IDLE_TIMEOUT_S" in answer.detail
+        assert answer.headers["Connection"] == "close"
+        assert requests(server.url, "refused") == before + 1
+
+
+def test_an_upload_that_goes_on_is_not_stalled(tmp_path: Path) -> None:
+    with gated(write_config(tmp_path, upload_idle_timeout_s=0.5)) as server:
+        body = form(SECOND)
+        with Client(server.url) as slow:
+            slow.send(head(len(body)))
+            for start in range(0, len(body), len(body) // 5):
+                time.sleep(0.2)
+                slow.send(body[start : start + len(body) // 5])
+            assert server.run() == [1.0]
+            assert slow.answer().status == 200

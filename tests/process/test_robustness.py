@@ -12,7 +12,7 @@ import pytest
 
 from audio_score_server.audio.decode import DecodeLimits, decode
 from audio_score_server.domain import FloatArray
-from audio_score_server.references.library import Clip
+from audio_score_server.references.clips import Clip
 from tests.process.scorer import CLIPS, RIGHT, Scorer, demo_scorer, recordings_of
 from tests.support import chirp, encoded
 
@@ -106,7 +106,7 @@ def _distorted(path: Path, how: str) -> bytes:
 
 @pytest.mark.parametrize("clip", CLIPS, ids=lambda clip: str(clip.id))
 def test_the_clips_own_sound_is_wholly_like_it(scorer: Scorer, clip: Clip) -> None:
-    assert scorer.score(clip, clip.path.read_bytes()).audio >= 0.999
+    assert scorer.score(clip, clip.read()).audio >= 0.999
 
 
 @pytest.mark.parametrize("name", _NO_SPEECH)

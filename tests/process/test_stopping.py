@@ -17,7 +17,10 @@ TAKE = ROOT / "audio_clip" / f"{UID}_{CID}_right.mp3"
 
 
 def test_threads_that_do_not_end_are_left(tmp_path: Path) -> None:
-    with gated(write_config(tmp_path, grace_s=0)) as server, Client(server.url) as client:
+    with (
+        gated(write_config(tmp_path, shutdown_timeout_s=0)) as server,
+        Client(server.url) as client,
+    ):
         client.send(ask(TAKE.read_bytes()))
         server.given()
         server.process.terminate()

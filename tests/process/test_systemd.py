@@ -92,7 +92,7 @@ def test_an_unhealthy_model_ends_the_watchdog_pings_until_it_is_healthy(tmp_path
         manager.wait_for("READY")
         assert server.given() == [1.0]
         server.order(LIE)
-        manager.wait_for("STATUS", "Not well: model fake: a known recording scored")
+        manager.wait_for("STATUS", "Unhealthy: model fake: a known recording scored")
         assert server.given() == [1.0]
         manager.empty()
         assert manager.is_silent_for(SILENCE_S)

@@ -16,7 +16,7 @@ from typing import Any, Final
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from audio_score_server.stages import STAGES
+from audio_score_server.telemetry.stages import STAGES
 from tests.process.clients import CID, UID, Client, Numbers, ask, get
 from tests.process.collector import Collector, collector
 from tests.process.server import (
@@ -278,7 +278,7 @@ def test_probes_are_not_traced_and_refusals_are(machine: ServerProcess, traces: 
 
 
 def test_without_variables_no_tracing_is_imported() -> None:
-    code = "import sys, audio_score_server.server as s\n"
+    code = "import sys, audio_score_server.serving.server as s\n"
     code += "from audio_score_server.settings import FakeSettings, Settings\n"
     code += "settings = Settings(models=(FakeSettings(key='fake', type='fake'),))\n"
     code += "s.create_app(settings, s.build_service, print)\n"

@@ -13,8 +13,8 @@ from audio_score_server.assembly import build_service
 from audio_score_server.domain import Score
 from audio_score_server.service import ScoreService
 from audio_score_server.settings import PhonesSettings, Settings, WhisperSettings
-from audio_score_server.stages import Stages
 from audio_score_server.telemetry.metrics import Metrics
+from audio_score_server.telemetry.stages import Stages
 from tests.nonspeech import RATE, nonspeech
 from tests.support import encoded
 from tests.voices import ENGLISH, ENGLISH_VOICES, Line, another, half, spoken
@@ -74,8 +74,8 @@ async def _of(service: ScoreService, model: str, kind: str) -> list[Score]:
     found = []
     for number, line in enumerate(ENGLISH):
         path = spoken(_said(line, kind), ENGLISH_VOICES[1])
-        judgement = await service.score(_UID, str(number), model, path.read_bytes, Stages())
-        found.append(judgement.score)
+        result = await service.score(_UID, str(number), model, path.read_bytes, Stages())
+        found.append(result.score)
     return found
 
 

@@ -51,7 +51,7 @@ def _post(server: ServerProcess, recording: bytes, **headers: str) -> Answer:
 
 
 def _assert_refused_for(server: ServerProcess, reason: str) -> None:
-    busy = Numbers(server.url).of("audio_score_requests_total", outcome="busy")
+    busy = Numbers(server.url).of("audio_score_requests_total", outcome="overloaded")
     answer = _post(server, LARGE)
     assert answer.status == 503
     assert f"cannot keep uploads: {reason}" in answer.detail
@@ -59,7 +59,7 @@ def _assert_refused_for(server: ServerProcess, reason: str) -> None:
     server.wait_for_line(lambda line: "could not be kept" in line and reason in line)
     assert _post(server, SMALL).status == 200
     assert get(server.url, "/health/ready").status == 200
-    assert Numbers(server.url).of("audio_score_requests_total", outcome="busy") == busy + 1
+    assert Numbers(server.url).of("audio_score_requests_total", outcome="overloaded") == busy + 1
 
 
 def test_a_full_disk_refuses_uploads_until_there_is_room(server: ServerProcess, disk: Path) -> None:

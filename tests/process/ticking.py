@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from audio_score_server import cli, server
+from audio_score_server import cli
+from audio_score_server.serving import server
 from tests.process.server import ROOT, ServerProcess, clean_environment
 
 _SLEEP_S: Final = 0.001

@@ -32,8 +32,8 @@ def _spans(labels: str, phones: str) -> list[tuple[int, int] | None]:
     """First frame and frame after the last of each phone; None for those not said."""
     aligned = _aligned(certain_sound(labels), *phones.split())
     return [
-        (int(start), int(stop)) if said else None
-        for said, start, stop in zip(aligned.said, aligned.starts, aligned.stops, strict=True)
+        (int(start), int(stop)) if present else None
+        for present, start, stop in zip(aligned.present, aligned.starts, aligned.stops, strict=True)
     ]
 
 
@@ -90,11 +90,11 @@ def test_a_sound_before_the_first_phone_weighs_on_that_phone() -> None:
 
 def test_fewer_frames_than_phones_leave_some_unsaid() -> None:
     aligned = _aligned(certain_sound("B AA"), "B", "AA", "T", "S", "B")
-    assert aligned.said.tolist() == [True, True, False, False, False]
+    assert aligned.present.tolist() == [True, True, False, False, False]
 
 
 def test_a_repeated_phone_without_a_blank_is_said_once() -> None:
-    assert _aligned(certain_sound("B B"), "B", "B").said.sum() == 1
+    assert _aligned(certain_sound("B B"), "B", "B").present.sum() == 1
 
 
 _PHONES = st.lists(st.sampled_from(PHONES[:3] + PHONES[-1:]), min_size=1, max_size=10)
@@ -105,12 +105,12 @@ def test_phones_come_in_order_and_within_the_recording(
     seed: int, frames: int, phones: list[str]
 ) -> None:
     aligned = _aligned(_random(seed, frames), *phones)
-    assert len(aligned.said) == len(aligned.starts) == len(aligned.stops) == len(phones)
+    assert len(aligned.present) == len(aligned.starts) == len(aligned.stops) == len(phones)
     assert aligned.evidence.dtype == np.float32
     assert ((aligned.evidence >= 0) & (aligned.evidence <= 1)).all()
     end = 0
-    for said, start, stop in zip(aligned.said, aligned.starts, aligned.stops, strict=True):
-        if said:
+    for present, start, stop in zip(aligned.present, aligned.starts, aligned.stops, strict=True):
+        if present:
             assert end <= start < stop <= frames
             end = stop
         else:
@@ -123,7 +123,7 @@ def test_what_was_heard_bears_itself_out(seed: int, frames: int) -> None:
     heard = heard_phones(sound)
     if heard:
         aligned = _aligned(sound, *(each.phone for each in heard))
-        assert aligned.said.all()
+        assert aligned.present.all()
         np.testing.assert_allclose(aligned.evidence, 1.0, atol=1e-4)
 
 

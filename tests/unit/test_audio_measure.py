@@ -11,30 +11,26 @@ import pytest
 
 from audio_score_server.assembly import build_service
 from audio_score_server.domain import EncoderFeatures, Reference, Score
-from audio_score_server.pipelines.audio import Aligned, Impostor
-from audio_score_server.references.cohort import COHORT, built_in_speech
-from audio_score_server.references.library import Clip, ClipId
+from audio_score_server.references.clips import BUILT_IN
 from audio_score_server.references.tensors import as_kept
 from audio_score_server.scoring.detail import Detail
 from audio_score_server.service import ScoreService
 from audio_score_server.settings import ModelSettings, PhonesSettings, Settings, WhisperSettings
-from audio_score_server.stages import Stages
+from audio_score_server.similarity.cohort import built_in_speech
+from audio_score_server.similarity.measure import AlignedSimilarity, Impostor
 from audio_score_server.telemetry.metrics import Metrics
+from audio_score_server.telemetry.stages import Stages
 from tests.checkpoints import make_whisper
 from tests.process.server import ROOT
-from tests.support import make_reference
+from tests.support import make_reference, named_clip
 
 _UID, _CIDS = "RiverTales-s01e01", ("part01", "part02")
-_EARS = "phones-ears"
-
-
-def _clip(name: str, text: str | None = None) -> Clip:
-    return Clip(ClipId("film", name), Path(f"film_{name}.wav"), 1, 1, text)
+_AUXILIARY = "phones-auxiliary"
 
 
 def _impostors(count: int, text: str | None = None) -> list[Impostor]:
     return [
-        Impostor(_clip(f"other{seed}", text), make_reference(seed).features)
+        Impostor(named_clip(f"other{seed}", text), make_reference(seed).features)
         for seed in range(1, count + 1)
     ]
 
@@ -47,50 +43,52 @@ def _varied(reference: Reference, share: float, seed: int = 99) -> EncoderFeatur
 
 
 def test_a_copy_is_one_and_the_more_differs_the_less_it_is_worth() -> None:
-    measure, reference = Aligned(_impostors(8)), make_reference()
-    worth = [measure.score(_clip("1"), reference, _varied(reference, by)) for by in (0, 0.5, 1, 2)]
+    measure, reference = AlignedSimilarity(_impostors(8)), make_reference()
+    worth = [
+        measure.score(named_clip("1"), reference, _varied(reference, by)) for by in (0, 0.5, 1, 2)
+    ]
     assert worth[0] == pytest.approx(1.0, abs=1e-5)
     assert worth == sorted(worth, reverse=True)
 
 
 @pytest.mark.parametrize("cohort", [0, 1, 2, 8])
 def test_silence_is_worth_nothing_whatever_the_cohort(cohort: int) -> None:
-    measure, reference = Aligned(_impostors(cohort)), make_reference()
+    measure, reference = AlignedSimilarity(_impostors(cohort)), make_reference()
     nothing = np.zeros(len(reference.features.speech), np.float32)
     silent = replace(reference.features, speech=nothing)
-    assert measure.score(_clip("1"), reference, silent) == 0.0
-    assert measure.score(_clip("2"), replace(reference, features=silent), silent) == 0.0
+    assert measure.score(named_clip("1"), reference, silent) == 0.0
+    assert measure.score(named_clip("2"), replace(reference, features=silent), silent) == 0.0
 
 
 def test_clips_that_say_the_same_are_no_impostors() -> None:
     reference = make_reference()
     # Too unlike to be taken for copies.
     twins = [
-        Impostor(_clip(f"twin{seed}", "Hello, World!"), _varied(reference, 1.6, seed))
+        Impostor(named_clip(f"twin{seed}", "Hello, World!"), _varied(reference, 1.6, seed))
         for seed in range(4)
     ]
-    clip, other = _clip("1", "hello world"), _clip("1", "good night")
+    clip, other = named_clip("1", "hello world"), named_clip("1", "good night")
     recording = _varied(reference, 1.0)
-    usual = Aligned([*_impostors(8, "x"), *twins]).score(clip, reference, recording)
-    by_twins = Aligned([*_impostors(8, "x"), *twins]).score(other, reference, recording)
+    usual = AlignedSimilarity([*_impostors(8, "x"), *twins]).score(clip, reference, recording)
+    by_twins = AlignedSimilarity([*_impostors(8, "x"), *twins]).score(other, reference, recording)
     assert by_twins < usual - 0.03
 
 
 def test_a_clip_is_no_impostor_of_itself() -> None:
     reference, recording = make_reference(), _varied(make_reference(), 1.0)
-    clip = _clip("1")
+    clip = named_clip("1")
     itself = Impostor(clip, reference.features)
-    double = Impostor(_clip("double"), reference.features)
-    usual = Aligned([*_impostors(8), itself]).score(clip, reference, recording)
-    assert Aligned([*_impostors(8), double]).score(clip, reference, recording) == usual
+    double = Impostor(named_clip("double"), reference.features)
+    usual = AlignedSimilarity([*_impostors(8), itself]).score(clip, reference, recording)
+    assert AlignedSimilarity([*_impostors(8), double]).score(clip, reference, recording) == usual
 
 
 def test_a_cohort_of_copies_tells_of_other_clips_no_less() -> None:
-    reference, recording, clip = make_reference(), _varied(make_reference(), 1.0), _clip("1")
+    reference, recording, clip = make_reference(), _varied(make_reference(), 1.0), named_clip("1")
     (one,) = _impostors(1)
-    copies = [replace(one, clip=_clip(f"copy{number}")) for number in range(16)]
-    usual = Aligned(_impostors(16)).score(clip, reference, recording)
-    found = Aligned(copies, reserve=_impostors(16)).score(clip, reference, recording)
+    copies = [replace(one, clip=named_clip(f"copy{number}")) for number in range(16)]
+    usual = AlignedSimilarity(_impostors(16)).score(clip, reference, recording)
+    found = AlignedSimilarity(copies, reserve=_impostors(16)).score(clip, reference, recording)
     assert found == pytest.approx(usual, abs=0.01)
 
 
@@ -98,19 +96,24 @@ def _copies(count: int) -> list[Impostor]:
     """The clip's own sound under other names and texts."""
     features = make_reference().features
     return [
-        Impostor(_clip(f"copy{number}", f"recap {number}"), features) for number in range(count)
+        Impostor(named_clip(f"copy{number}", f"recap {number}"), features)
+        for number in range(count)
     ]
 
 
 @pytest.mark.parametrize("count", [1, 4, 16])
 def test_what_sounds_like_the_clip_is_no_impostor_whatever_its_text_says(count: int) -> None:
-    reference, recording, clip = make_reference(), _varied(make_reference(), 0.5), _clip("1", "x")
-    usual = Aligned(_impostors(16)).score(clip, reference, recording)
+    reference, recording, clip = (
+        make_reference(),
+        _varied(make_reference(), 0.5),
+        named_clip("1", "x"),
+    )
+    usual = AlignedSimilarity(_impostors(16)).score(clip, reference, recording)
     cohort = [*_copies(count), *_impostors(16 - count)]
-    found = Aligned(cohort, reserve=_impostors(16)).score(clip, reference, recording)
+    found = AlignedSimilarity(cohort, reserve=_impostors(16)).score(clip, reference, recording)
     assert usual > 0.5
     assert found > usual - 0.2
-    wrong = Aligned(cohort, reserve=_impostors(16)).score(
+    wrong = AlignedSimilarity(cohort, reserve=_impostors(16)).score(
         clip, reference, make_reference(50).features
     )
     assert wrong < 0.2
@@ -136,7 +139,10 @@ def test_a_reference_just_built_scores_as_one_that_was_read() -> None:
     built = replace(unrounded, features=replace(unrounded.features, frames=frames))
     once, again = as_kept(built), as_kept(as_kept(built))
     recording = _varied(built, 0.7)
-    scores = [Aligned(_impostors(8)).score(_clip("1"), each, recording) for each in (once, again)]
+    scores = [
+        AlignedSimilarity(_impostors(8)).score(named_clip("1"), each, recording)
+        for each in (once, again)
+    ]
     assert scores[0] == scores[1]
 
 
@@ -199,8 +205,8 @@ def _scores(clips: Path, *models: ModelSettings) -> dict[str, list[Score]]:
 
 async def _score(service: ScoreService, model: str, sound: bytes) -> Score:
     """For the first clip."""
-    judgement = await service.score(_UID, _CIDS[0], model, lambda: sound, Stages())
-    return judgement.score
+    result = await service.score(_UID, _CIDS[0], model, lambda: sound, Stages())
+    return result.score
 
 
 def _audio(scores: list[Score]) -> list[float]:
@@ -266,22 +272,22 @@ def test_ears_of_its_own_keep_their_cache_over_a_restart(
     first = _scores(clips, model)
     cache = clips.parent / "cache"
     made = {path: path.stat().st_ino for path in cache.glob("*/*/*/features.safetensors")}
-    assert {path.parents[2].name for path in made} == {"w", _EARS}
+    assert {path.parents[2].name for path in made} == {"w", _AUXILIARY}
     assert len(made) == 2 * (len(_CIDS) + len(built_in_speech()))
-    assert any(path.parents[1].name == COHORT for path in made)
+    assert any(path.parents[1].name == BUILT_IN for path in made)
     caplog.clear()
     again = _scores(clips, model)
     assert again == first
     assert {path: path.stat().st_ino for path in made} == made
-    assert "Flushed" not in caplog.text
+    assert "Removed" not in caplog.text
     assert "to build" not in caplog.text
 
 
 def test_ears_that_nobody_wants_any_more_are_flushed(checkpoint: Path, clips: Path) -> None:
     _scores(clips, _whisper(checkpoint, language="en", audio_features="phones"))
-    assert (clips.parent / "cache" / _EARS).is_dir()
+    assert (clips.parent / "cache" / _AUXILIARY).is_dir()
     _scores(clips, PhonesSettings(key="phones", type="phones"))
-    assert not (clips.parent / "cache" / _EARS).exists()
+    assert not (clips.parent / "cache" / _AUXILIARY).exists()
 
 
 def test_a_reference_rebuilt_at_run_time_scores_as_the_one_that_was_read(clips: Path) -> None:
@@ -323,12 +329,12 @@ def _detail(clips: Path, *models: ModelSettings) -> Detail:
         service = build_service(_settings(clips, *models), Metrics())
         await service.start()
         sound = next(_recordings())
-        judgement = await service.score(
-            _UID, _CIDS[0], models[0].key, lambda: sound, Stages(), explained=True
+        result = await service.score(
+            _UID, _CIDS[0], models[0].key, lambda: sound, Stages(), detailed=True
         )
         await service.close()
-        assert judgement.explanation is not None
-        return judgement.explanation.detail
+        assert result.analysis is not None
+        return result.analysis.detail
 
     return asyncio.run(scenario())
 
@@ -336,12 +342,12 @@ def _detail(clips: Path, *models: ModelSettings) -> Detail:
 def test_a_model_of_words_tells_phones_and_times_in_english(checkpoint: Path, clips: Path) -> None:
     together = _detail(clips, _whisper(checkpoint, language="en"))
     alone = _detail(clips, _whisper(checkpoint, language="de"))
-    expected = [word for word in alone.words if word.status != "added"]
+    expected = [word for word in alone.words if word.status != "insertion"]
     assert len(expected) == 9
     assert not any(word.phones or word.recording for word in alone.words)
-    assert alone.delivery is None
-    timed = [word for word in together.words if word.status != "added"]
+    assert alone.fluency is None
+    timed = [word for word in together.words if word.status != "insertion"]
     assert [word.text for word in timed] == [word.text for word in expected]
     assert all(word.phones and word.reference for word in timed)
-    assert together.delivery is not None
-    assert together.delivery.overall > 0.6
+    assert together.fluency is not None
+    assert together.fluency.overall > 0.6

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audio_score_server.domain import EncoderFeatures, FloatArray
-from audio_score_server.scoring.audio import (
-    Side,
+from audio_score_server.similarity.features import (
+    NormalizedFeatures,
     best_path,
     mean_frame,
     pooled_similarity,
@@ -27,7 +27,7 @@ def _features(frames: FloatArray, speech: list[bool] | None = None) -> EncoderFe
 
 def _similarity(one: EncoderFeatures, other: EncoderFeatures) -> float:
     """As of speech that has its mean at the origin."""
-    return similarity(Side.of(one, _CENTRE), Side.of(other, _CENTRE))
+    return similarity(NormalizedFeatures.of(one, _CENTRE), NormalizedFeatures.of(other, _CENTRE))
 
 
 _CENTRE = np.zeros(1, np.float32)
@@ -82,7 +82,10 @@ def test_what_is_constant_counts_the_less_the_longer_it_is_heard() -> None:
 def test_what_all_speech_has_does_not_count() -> None:
     frames, common = _random(3), 5 * _random(4, 1)[0]
     moved = _features(frames + common)
-    one = similarity(Side.of(moved, common), Side.of(_features(_random(5) + common), common))
+    one = similarity(
+        NormalizedFeatures.of(moved, common),
+        NormalizedFeatures.of(_features(_random(5) + common), common),
+    )
     assert one == pytest.approx(_similarity(_features(frames), _features(_random(5))), abs=1e-4)
     assert mean_frame([moved]) == pytest.approx(moved.frames.mean(axis=0), abs=1e-4)
 
@@ -91,9 +94,9 @@ def test_the_path_pairs_frames_that_hold_speech() -> None:
     frames = _random(12, 20)
     slower = np.repeat(frames, 2, axis=0)
     quiet = np.zeros((5, 8), np.float32)
-    reference = Side.of(_features(frames), _CENTRE)
+    reference = NormalizedFeatures.of(_features(frames), _CENTRE)
     features = _features(np.concatenate([quiet, slower]), [False] * 5 + [True] * 40)
-    path = best_path(reference, Side.of(features, _CENTRE))
+    path = best_path(reference, NormalizedFeatures.of(features, _CENTRE))
     assert path[0].tolist() == [0, 5]
     assert path[-1].tolist() == [19, 44]
     assert ((path[:, 1] - 5) // 2 == path[:, 0]).all()
@@ -101,7 +104,7 @@ def test_the_path_pairs_frames_that_hold_speech() -> None:
 
 def test_there_is_no_path_to_silence() -> None:
     spoken, silent = _features(_random(1)), _features(_random(2), [False] * 30)
-    path = best_path(Side.of(spoken, _CENTRE), Side.of(silent, _CENTRE))
+    path = best_path(NormalizedFeatures.of(spoken, _CENTRE), NormalizedFeatures.of(silent, _CENTRE))
     assert path.shape == (0, 2)
 
 

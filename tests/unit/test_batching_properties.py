@@ -136,9 +136,9 @@ class _Play:
             caller.expected = NotReady
         elif inside >= self._capacity:
             caller.expected = QueueFull
-            refusal = caller.task.exception()
-            assert isinstance(refusal, QueueFull)
-            assert 0 < refusal.retry_after_s <= 60
+            rejection = caller.task.exception()
+            assert isinstance(rejection, QueueFull)
+            assert 0 < rejection.retry_after_s <= 60
         else:
             self._announced.append(caller)
 

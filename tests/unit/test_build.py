@@ -24,10 +24,10 @@ from audio_score_server.errors import (
     UndecodableAudio,
 )
 from audio_score_server.references.build import ReferenceBuilder, complaint
+from audio_score_server.references.clips import Clip, ClipId
 from audio_score_server.references.entry import FEATURES, EntryInvalid
-from audio_score_server.references.library import Clip, ClipId
 from audio_score_server.references.store import ReferenceStore
-from tests.support import make_clip, make_reference, rescanned, same_reference
+from tests.support import make_clip, make_reference, path_of, rescanned, same_reference
 
 _PATIENCE_S = 30.0
 
@@ -96,8 +96,8 @@ def test_only_what_is_damaged_or_stale_is_built_again(tmp_path: Path, clips: lis
     async def scenario() -> None:
         await ReferenceBuilder("model", _store(tmp_path), encoder.encode).build_missing(clips, 8)
         (tmp_path / "cache" / "model" / "film" / "1" / FEATURES).write_bytes(b"x")
-        clips[3].path.with_suffix(".txt").write_text("another text")
-        changed = [rescanned(clip.path) for clip in clips]
+        path_of(clips[3]).with_suffix(".txt").write_text("another text")
+        changed = [rescanned(path_of(clip)) for clip in clips]
         await ReferenceBuilder("model", _store(tmp_path), encoder.encode).build_missing(changed, 8)
 
     _run(scenario)
@@ -161,8 +161,8 @@ def test_a_clip_that_fails_is_told_and_left_out(
     async def scenario() -> None:
         builder = ReferenceBuilder("model", _store(tmp_path), encoder.encode)
         await builder.build_missing(clips, 2)
-        assert list(builder.failures) == [ClipId("film", "2")]
-        assert str(error) in builder.failures[ClipId("film", "2")]
+        assert [clip_id for clip_id, *_ in builder.failures] == [ClipId("film", "2")]
+        assert str(error) in next(iter(builder.failures.values()))
 
     _run(scenario)
     assert "skipped clip film_2.wav" in caplog.text
@@ -195,12 +195,12 @@ def test_a_clip_that_vanishes_after_the_scan_is_left_out(tmp_path: Path, clips: 
 
     async def scenario() -> None:
         await ReferenceBuilder("model", _store(tmp_path), encoder.encode).build_missing(clips, 2)
-        os.utime(clips[1].path, ns=(0, 0))
-        touched = rescanned(clips[1].path)
-        touched.path.unlink()
+        os.utime(path_of(clips[1]), ns=(0, 0))
+        touched = rescanned(path_of(clips[1]))
+        path_of(touched).unlink()
         builder = ReferenceBuilder("model", _store(tmp_path), _read_and_encode)
         await builder.build_missing([clips[0], touched, *clips[2:]], 2)
-        assert list(builder.failures) == [touched.id]
+        assert [clip_id for clip_id, *_ in builder.failures] == [touched.id]
 
     _run(scenario)
 
@@ -235,7 +235,7 @@ def test_a_clip_of_silence_is_told_and_left_out(
     async def scenario() -> None:
         builder = ReferenceBuilder("model", _store(tmp_path), encode)
         await builder.build_missing(clips, 2)
-        assert list(builder.failures) == [clips[2].id]
+        assert [clip_id for clip_id, *_ in builder.failures] == [clips[2].id]
         with pytest.raises(SilentAudio):
             await builder.rebuild(clips[2], EntryInvalid("missing"))
 
@@ -256,16 +256,16 @@ def test_a_rebuild_on_which_the_model_fails_blames_no_recording(
 
     async def scenario() -> None:
         builder = ReferenceBuilder("model", _store(tmp_path), encoder.encode)
-        with pytest.raises(ReferenceMissing, match="clip film_1: ") as refusal:
+        with pytest.raises(ReferenceMissing, match="clip film_1: ") as rejection:
             await builder.rebuild(clips[1], EntryInvalid("missing"))
-        assert str(error) not in str(refusal.value)
+        assert str(error) not in str(rejection.value)
 
     _run(scenario)
     assert "skipped clip film_1.wav" in caplog.text
 
 
 async def _read_and_encode(clip: Clip) -> Reference:
-    clip.path.read_bytes()
+    path_of(clip).read_bytes()
     return _reference(clip)
 
 

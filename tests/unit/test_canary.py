@@ -8,7 +8,7 @@ import pytest
 from audio_score_server.domain import Score
 from audio_score_server.errors import BatchError, NotReady
 from audio_score_server.pipelines import canary as module
-from audio_score_server.pipelines.canary import Canary, Endurance
+from audio_score_server.pipelines.canary import Canary, FailureTracker
 
 KNOWN = Score(audio=0.9, text=0.8)
 
@@ -17,18 +17,18 @@ def _singing(*outcomes: Score | Exception) -> Callable[[], Awaitable[Score]]:
     """Each score in turn, or the error."""
     left = iter(outcomes)
 
-    async def sing() -> Score:
+    async def probe() -> Score:
         outcome = next(left)
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
 
-    return sing
+    return probe
 
 
 async def _ailments(canary: Canary, count: int) -> list[str | None]:
-    await canary.learn()
-    return [await canary.ailment() for _ in range(count)]
+    await canary.record_baseline()
+    return [await canary.health_error() for _ in range(count)]
 
 
 def _told(*outcomes: Score | Exception) -> list[str | None]:
@@ -77,22 +77,22 @@ def test_a_model_that_is_being_closed_is_not_ill() -> None:
 
 def _given_up(*rounds: tuple[float, str | None]) -> list[str | None]:
     """What follows from ailments, each at its time in seconds."""
-    endurance = Endurance()
-    return [endurance.hear(ailment, now) for now, ailment in rounds]
+    endurance = FailureTracker()
+    return [endurance.observe(health_error, now) for now, health_error in rounds]
 
 
 def test_a_model_is_given_up_after_some_time_and_some_failures() -> None:
     assert _given_up((0, "a"), (60, "a"), (119, "b"), (120, "c"), (150, "c")) == [
         *(None, None, None),
-        "not well for 120 s and 4 times in a row: c",
-        "not well for 150 s and 5 times in a row: c",
+        "unhealthy for 120 s and 4 times in a row: c",
+        "unhealthy for 150 s and 5 times in a row: c",
     ]
 
 
 def test_one_slow_failure_is_not_enough() -> None:
     assert _given_up((0, "a"), (600, "a"), (1200, "a")) == [
         *(None, None),
-        "not well for 1200 s and 3 times in a row: a",
+        "unhealthy for 1200 s and 3 times in a row: a",
     ]
 
 
@@ -102,10 +102,10 @@ def test_a_model_that_gets_well_again_is_not_given_up() -> None:
 
 
 def test_what_was_never_learnt_is_not_asked_for() -> None:
-    async def sing() -> Score:
+    async def probe() -> Score:
         raise AssertionError
 
-    assert asyncio.run(Canary(sing, lambda: 0).ailment()) is None
+    assert asyncio.run(Canary(probe, lambda: 0).health_error()) is None
 
 
 def test_what_cannot_be_learnt_is_an_error() -> None:
@@ -121,7 +121,7 @@ def test_silence_is_an_ailment_only_while_nothing_is_done(
     progress = 0
     cancelled = asyncio.Event()
 
-    async def sing() -> Score:
+    async def probe() -> Score:
         nonlocal progress
         if not learnt:
             return KNOWN
@@ -136,11 +136,11 @@ def test_silence_is_an_ailment_only_while_nothing_is_done(
 
     async def scenario() -> str | None:
         nonlocal learnt
-        canary = Canary(sing, lambda: progress)
-        await canary.learn()
+        canary = Canary(probe, lambda: progress)
+        await canary.record_baseline()
         learnt = True
-        ailment = await canary.ailment()
+        health_error = await canary.health_error()
         assert cancelled.is_set()
-        return ailment
+        return health_error
 
     assert asyncio.run(scenario()) == told

@@ -10,27 +10,22 @@ from typing import Final
 import pytest
 from filelock import FileLock
 
-from audio_score_server.checkpoints import bars
-from audio_score_server.checkpoints.cache import (
-    cached_snapshot,
-    discard,
-    is_damaged,
-    remove_leftovers,
-)
-from audio_score_server.checkpoints.complete import Completion, complete
-from audio_score_server.checkpoints.locate import locate
-from audio_score_server.checkpoints.models import checkpoints_of
-from audio_score_server.checkpoints.sizes import readable_size
-from audio_score_server.checkpoints.wanted import (
+from audio_score_server.checkpoints import progress
+from audio_score_server.checkpoints.integrity import discard, is_damaged, remove_incomplete
+from audio_score_server.checkpoints.locate import cached_snapshot, download, locate
+from audio_score_server.checkpoints.progress import readable_size
+from audio_score_server.checkpoints.required import (
     EXTRACTOR,
     PROCESSOR,
     TOWER,
     WHISPER,
     WHISPER_MODEL,
     Checkpoint,
-    Lacking,
-    Wanted,
-    choose,
+    LocalCheckpoint,
+    MissingFile,
+    RequiredFiles,
+    checkpoints_of,
+    select_files,
 )
 from audio_score_server.errors import ModelLoadError
 from audio_score_server.settings import (
@@ -59,13 +54,13 @@ def _folder(folder: Path, *names: str, **places: str) -> Path:
     return folder
 
 
-def _chosen(folder: Path, wanted: Wanted) -> tuple[str, ...]:
+def _selected(folder: Path, required: RequiredFiles) -> tuple[str, ...]:
     names = {path.name for path in folder.iterdir()}
-    return choose(Checkpoint("owner/name", None, wanted), names, folder.joinpath)
+    return select_files(Checkpoint("owner/name", None, required), names, folder.joinpath)
 
 
 @pytest.mark.parametrize(
-    ("wanted", "expected"),
+    ("required", "expected"),
     [
         (WHISPER, [_CONFIG, "generation_config.json", _WEIGHTS, _EXTRACTOR, "vocab.json"]),
         (WHISPER_MODEL, [_CONFIG, "generation_config.json", _WEIGHTS]),
@@ -75,11 +70,11 @@ def _chosen(folder: Path, wanted: Wanted) -> tuple[str, ...]:
     ],
 )
 def test_what_is_wanted_of_a_checkpoint(
-    tmp_path: Path, wanted: Wanted, expected: list[str]
+    tmp_path: Path, required: RequiredFiles, expected: list[str]
 ) -> None:
     others = ("README.md", "pytorch_model.bin", "model.fp32.safetensors", "flax_model.msgpack")
     names = (_CONFIG, "generation_config.json", _EXTRACTOR, "vocab.json", _WEIGHTS, *others)
-    assert sorted(_chosen(_folder(tmp_path, *names), wanted)) == expected
+    assert sorted(_selected(_folder(tmp_path, *names), required)) == expected
 
 
 def test_one_file_of_weights_goes_before_shards_and_shards_before_one_file_of_a_tower(
@@ -88,40 +83,40 @@ def test_one_file_of_weights_goes_before_shards_and_shards_before_one_file_of_a_
     names = (_CONFIG, _WEIGHTS, "a.safetensors", "b.safetensors")
     places = {"audio_tower.x": "b.safetensors", "y": "a.safetensors"}
     folder = _folder(tmp_path, *names, **places)
-    assert _chosen(folder, WHISPER_MODEL) == (_CONFIG, _WEIGHTS)
-    assert _chosen(folder, TOWER) == (_CONFIG, _INDEX, "b.safetensors")
+    assert _selected(folder, WHISPER_MODEL) == (_CONFIG, _WEIGHTS)
+    assert _selected(folder, TOWER) == (_CONFIG, _INDEX, "b.safetensors")
     (folder / _WEIGHTS).unlink()
-    assert _chosen(folder, WHISPER_MODEL) == (_CONFIG, _INDEX, "a.safetensors", "b.safetensors")
+    assert _selected(folder, WHISPER_MODEL) == (_CONFIG, _INDEX, "a.safetensors", "b.safetensors")
 
 
 def test_what_must_be_there_comes_after_what_need_not_and_weights_last(tmp_path: Path) -> None:
     names = (_CONFIG, _EXTRACTOR, "vocab.json", "added_tokens.json", _WEIGHTS)
-    chosen = _chosen(_folder(tmp_path, *names), WHISPER)
+    chosen = _selected(_folder(tmp_path, *names), WHISPER)
     assert chosen == ("added_tokens.json", _CONFIG, _EXTRACTOR, "vocab.json", _WEIGHTS)
 
 
 def test_weights_in_ctranslate2s_format_go_last_and_may_lack_the_extractor(tmp_path: Path) -> None:
     names = (_CONFIG, "tokenizer.json", "vocabulary.json", _CONVERTED, "pytorch_model.bin")
     folder = _folder(tmp_path, *names)
-    assert _chosen(folder, WHISPER) == (_CONFIG, "tokenizer.json", _CONVERTED)
-    assert _chosen(folder, WHISPER_MODEL) == (_CONFIG, _CONVERTED)
+    assert _selected(folder, WHISPER) == (_CONFIG, "tokenizer.json", _CONVERTED)
+    assert _selected(folder, WHISPER_MODEL) == (_CONFIG, _CONVERTED)
     _folder(folder, _EXTRACTOR)
-    assert _chosen(folder, WHISPER) == (_CONFIG, _EXTRACTOR, "tokenizer.json", _CONVERTED)
-    assert _chosen(folder, PROCESSOR) == (_CONFIG, _EXTRACTOR, "tokenizer.json")
-    with pytest.raises(Lacking, match="as a pickle only"):
-        _chosen(folder, TOWER)
+    assert _selected(folder, WHISPER) == (_CONFIG, _EXTRACTOR, "tokenizer.json", _CONVERTED)
+    assert _selected(folder, PROCESSOR) == (_CONFIG, _EXTRACTOR, "tokenizer.json")
+    with pytest.raises(MissingFile, match="as a pickle only"):
+        _selected(folder, TOWER)
     _folder(folder, _WEIGHTS)
-    assert _CONVERTED not in _chosen(folder, WHISPER)
+    assert _CONVERTED not in _selected(folder, WHISPER)
     (folder / _WEIGHTS).unlink()
     (folder / "tokenizer.json").unlink()
-    with pytest.raises(Lacking, match=r"has no tokenizer\.json$"):
-        _chosen(folder, WHISPER)
+    with pytest.raises(MissingFile, match=r"has no tokenizer\.json; get"):
+        _selected(folder, WHISPER)
 
 
 def test_an_index_that_names_files_elsewhere_is_refused(tmp_path: Path) -> None:
     folder = _folder(tmp_path, _CONFIG, **{"audio_tower.x": "../other.safetensors"})
-    with pytest.raises(Lacking, match=r"has no \.\./other\.safetensors, which its"):
-        _chosen(folder, TOWER)
+    with pytest.raises(MissingFile, match=r"has no \.\./other\.safetensors, which its"):
+        _selected(folder, TOWER)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"weight_map": []}'])
@@ -129,21 +124,21 @@ def test_an_index_that_is_none_is_told(tmp_path: Path, content: str) -> None:
     folder = _folder(tmp_path, _CONFIG, _INDEX)
     (folder / _INDEX).write_text(content)
     with pytest.raises(ModelLoadError, match=_INDEX):
-        _chosen(folder, TOWER)
+        _selected(folder, TOWER)
 
 
 def test_one_file_whose_config_says_that_it_has_no_tower_is_refused(tmp_path: Path) -> None:
     folder = _folder(tmp_path, _CONFIG, _WEIGHTS)
     (folder / _CONFIG).write_text('{"skip_audio_tower": true}')
     with pytest.raises(ModelLoadError, match=r"has no audio tower: its config\.json says"):
-        _chosen(folder, TOWER)
+        _selected(folder, TOWER)
 
 
 def test_a_folder_is_its_own_place_and_must_have_what_is_wanted(tmp_path: Path) -> None:
     folder = _folder(tmp_path / "mine", _CONFIG, _WEIGHTS)
     whisper = Checkpoint(str(folder), None, WHISPER_MODEL)
     assert locate(whisper, None) == folder
-    assert complete(whisper, None) == Completion()
+    assert download(whisper, None) == LocalCheckpoint(folder, (_CONFIG, _WEIGHTS))
     with pytest.raises(ModelLoadError, match=r"mine has no preprocessor_config\.json or"):
         locate(Checkpoint(str(folder), None, EXTRACTOR), None)
 
@@ -203,7 +198,7 @@ def test_unfinished_downloads_are_removed_unless_they_are_under_way(tmp_path: Pa
     lock = tmp_path / ".locks" / "models--owner--name" / "live.lock"
     lock.parent.mkdir(parents=True)
     with FileLock(lock):
-        remove_leftovers(tmp_path, "owner/name")
+        remove_incomplete(tmp_path, "owner/name")
     assert not killed.exists()
     assert alive.exists()
 
@@ -216,14 +211,15 @@ def test_a_revision_is_what_its_ref_says_or_a_commit(
     tmp_path: Path, revision: str | None, found: bool
 ) -> None:
     snapshot = _blob(tmp_path, b"", "a" * 64).parent
-    assert cached_snapshot(tmp_path, "owner/name", revision) == (snapshot if found else None)
+    checkpoint = Checkpoint("owner/name", revision, EXTRACTOR)
+    assert cached_snapshot(checkpoint, tmp_path) == (snapshot if found else None)
 
 
 @pytest.mark.parametrize("content", [b"", b"..", b"\xff", b"f" * 40])
 def test_a_ref_that_is_no_commit_of_the_cache_finds_nothing(tmp_path: Path, content: bytes) -> None:
     _blob(tmp_path, b"", "a" * 64)
     (tmp_path / "models--owner--name" / "refs" / "main").write_bytes(content)
-    assert cached_snapshot(tmp_path, "owner/name", None) is None
+    assert cached_snapshot(Checkpoint("owner/name", None, EXTRACTOR), tmp_path) is None
 
 
 def test_models_are_made_of_checkpoints() -> None:
@@ -263,8 +259,8 @@ def test_sizes_are_short(size: int, text: str) -> None:
 def test_without_a_terminal_progress_is_lines(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bars, "_TELL_EVERY_S", 0.0)
-    with caplog.at_level("INFO"), bars.bar_of(_WEIGHTS)(total=2_000, disable=True) as bar:
+    monkeypatch.setattr(progress, "_LOG_EVERY_S", 0.0)
+    with caplog.at_level("INFO"), progress.progress_bar(_WEIGHTS)(total=2_000, disable=True) as bar:
         bar.update(500)
         bar.update(1_000)
     assert caplog.messages == [f"{_WEIGHTS}: 500 B of 2.0 kB.", f"{_WEIGHTS}: 1.5 kB of 2.0 kB."]

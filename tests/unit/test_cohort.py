@@ -6,24 +6,21 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audio_score_server.references.cohort import COHORT, built_in_speech, choose_cohort
-from audio_score_server.references.flush import flush
-from audio_score_server.references.library import Clip, ClipId, Library
+from audio_score_server.references.clips import BUILT_IN, Clip, ClipId, Library
+from audio_score_server.references.prune import prune
 from audio_score_server.references.store import ReferenceStore
-from tests.support import make_clip, make_reference
+from audio_score_server.similarity.cohort import built_in_speech, choose_cohort
+from tests.support import make_clip, make_reference, named_clip
 
 _MOST = 16
 
 
 def _clips(count: int) -> list[Clip]:
-    return [
-        Clip(ClipId("film", str(number)), Path(f"film_{number}.wav"), 1, 1, None)
-        for number in range(count)
-    ]
+    return [named_clip(str(number)) for number in range(count)]
 
 
 def _own(cohort: list[Clip]) -> set[ClipId]:
-    return {clip.id for clip in cohort if clip.id.uid != COHORT}
+    return {clip.id for clip in cohort if clip.id.uid != BUILT_IN}
 
 
 @given(st.permutations(_clips(40)))
@@ -55,13 +52,13 @@ def test_a_small_library_is_filled_up_with_built_in_lines() -> None:
 def test_the_built_in_lines_are_there_with_their_texts() -> None:
     built_in = choose_cohort([])
     assert len(built_in) >= 12
-    assert all(clip.path.is_file() and clip.text for clip in built_in)
+    assert all(clip.read() and clip.text for clip in built_in)
     assert len({clip.text for clip in built_in}) == len(built_in)
 
 
 def test_no_clip_of_a_library_takes_the_name_of_a_built_in_line(tmp_path: Path) -> None:
     clip = make_clip(tmp_path, "cohort_line01.wav")
-    assert clip.id.uid != COHORT
+    assert clip.id.uid != BUILT_IN
     assert choose_cohort([clip]) == [clip, *built_in_speech()][:_MOST]
 
 
@@ -73,6 +70,6 @@ def test_a_flush_leaves_the_built_in_lines_of_models_that_there_are(tmp_path: Pa
             with store.claim(clip) as mine:
                 assert mine
                 store.write(clip, make_reference())
-    assert flush(tmp_path / "cache", ["model"], Library([own])) == 4
-    assert (tmp_path / "cache" / "model" / COHORT / line.id.cid).is_dir()
-    assert not (tmp_path / "cache" / "former" / COHORT).exists()
+    assert prune(tmp_path / "cache", ["model"], Library([own])) == 4
+    assert (tmp_path / "cache" / "model" / BUILT_IN / line.id.cid).is_dir()
+    assert not (tmp_path / "cache" / "former" / BUILT_IN).exists()

@@ -10,9 +10,9 @@ from audio_score_server.language.lexicon import SpokenWord
 from audio_score_server.runners.phones.alignment import align
 from audio_score_server.runners.phones.decoding import heard_phones
 from audio_score_server.scoring.detail import Detail, explain
-from audio_score_server.scoring.words_by_phones import Sounds
-from audio_score_server.stages import Stages
-from audio_score_server.web.detail import DetailAnswer
+from audio_score_server.scoring.words_by_phones import AlignedPhones
+from audio_score_server.telemetry.stages import Stages
+from audio_score_server.web.detail import DetailResponse
 from tests.support import certain_sound
 
 RATE = 50.0
@@ -76,39 +76,39 @@ def _explain(dub: str, text: str | None = "Big ship!") -> Detail:
         _path(reference, recording),
         text=text,
         spoken=WORDS if text else (),
-        verdicts=("odd",),
+        warnings=("noisy",),
         score_version="7",
     )
 
 
 def test_phones_tell_words_times_and_rates() -> None:
     detail = _explain(DUB)
-    assert (detail.expected, detail.heard) == ("Big ship!", "B IH G S IY P")
+    assert (detail.expected, detail.heard) == ("Big ship!", ("B", "IH", "G", "S", "IY", "P"))
     assert [(word.text, word.status) for word in detail.words] == [
-        ("big", "said"),
-        ("ship", "changed"),
+        ("big", "correct"),
+        ("ship", "substitution"),
     ]
-    assert detail.words[1].heard == "S IY P"
+    assert detail.words[1].heard == ("S", "IY", "P")
     assert detail.timing is not None
     assert detail.timing.start_offset_s == pytest.approx(0.04)
-    assert detail.timing.rate.unit == "phone"
-    assert detail.melody.pitch is not None
-    assert (detail.verdicts, detail.score_version) == (("odd",), "7")
+    assert detail.timing.speech_rate.unit == "phone"
+    assert detail.prosody.pitch_correlation is not None
+    assert (detail.warnings, detail.score_version) == (("noisy",), "7")
 
 
 def test_a_clip_without_text_is_told_in_phones() -> None:
     detail = _explain(CLIP, None)
     assert detail.expected == "B IH G SH IH P"
-    assert [(word.text, word.status) for word in detail.words] == [("B IH G SH IH P", "said")]
+    assert [(word.text, word.status) for word in detail.words] == [("B IH G SH IH P", "correct")]
 
 
 def test_silence_misses_all() -> None:
     detail = _explain("- - - - - - -")
-    assert [word.status for word in detail.words] == ["missed", "missed"]
-    assert detail.heard == ""
+    assert [word.status for word in detail.words] == ["omission", "omission"]
+    assert detail.heard == ()
 
 
-def _by_words(companion: Sounds | None) -> Detail:
+def _by_words(auxiliary: AlignedPhones | None) -> Detail:
     frames = len(CLIP.split())
     reference = Reference(
         _features(frames), Transcript("Big ship!", "word", "en"), _contours(frames)
@@ -120,7 +120,7 @@ def _by_words(companion: Sounds | None) -> Detail:
         _contours(frames),
         _path(reference, recording),
         text="Big ship!",
-        companion=companion,
+        auxiliary=auxiliary,
         score_version="7",
     )
 
@@ -128,22 +128,22 @@ def _by_words(companion: Sounds | None) -> Detail:
 def test_words_without_a_phone_encoder_have_no_times() -> None:
     detail = _by_words(None)
     assert [(word.text, word.status, word.heard) for word in detail.words] == [
-        ("Big", "said", None),
-        ("ship", "changed", "sheep"),
+        ("Big", "correct", ()),
+        ("ship", "substitution", ("sheep",)),
     ]
     assert all(word.recording is None and word.reference is None for word in detail.words)
     assert detail.timing is not None
-    assert detail.timing.rate.unit == "word"
+    assert detail.timing.speech_rate.unit == "word"
 
 
 def test_words_with_a_phone_encoder_have_times_and_phones() -> None:
     clip, dub = _encoding(CLIP, PHONES).alignment, _encoding(DUB, PHONES).alignment
     assert clip is not None
     assert dub is not None
-    detail = _by_words(Sounds(WORDS, clip, dub, RATE))
+    detail = _by_words(AlignedPhones(WORDS, clip, dub, RATE))
     assert [(word.text, word.status, word.heard) for word in detail.words] == [
-        ("Big", "said", None),
-        ("ship", "changed", "sheep"),
+        ("Big", "correct", ()),
+        ("ship", "substitution", ("sheep",)),
     ]
     assert all(word.recording and word.reference and word.phones for word in detail.words)
 
@@ -153,18 +153,18 @@ def test_words_with_a_phone_encoder_have_times_and_phones() -> None:
 def test_the_answer_is_plain_json_with_all_of_it(dub: str, text: str | None) -> None:
     detail, stages = _explain(dub, text), Stages()
     stages.add("device", 0.0, 0.0123)
-    answer = json.loads(DetailAnswer.of(detail, stages).model_dump_json())
+    answer = json.loads(DetailResponse.of(detail, stages).model_dump_json())
     assert [word["text"] for word in answer["words"]] == [word.text for word in detail.words]
-    assert answer["stages_ms"] == {"device": 12.3}
-    assert answer["verdicts"] == ["odd"]
+    assert answer["timings_ms"] == {"device": 12.3}
+    assert answer["warnings"] == ["noisy"]
     assert answer["score_version"] == "7"
     assert (answer["timing"] is None) == (detail.timing is None)
 
 
 def test_the_answer_is_rounded() -> None:
-    answer = DetailAnswer.of(_explain(DUB), Stages())
+    answer = DetailResponse.of(_explain(DUB), Stages())
     ship = answer.words[1]
-    assert ship.phones[1].heard == "IY"
+    assert ship.phones[1].heard == ["IY"]
     assert ship.recording is not None
     assert ship.recording.start == round(ship.recording.start, 3)
     assert answer.timing is not None

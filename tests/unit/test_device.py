@@ -143,18 +143,18 @@ def test_a_device_that_is_not_there_is_told(name: str) -> None:
 
 def test_matrices_of_eight_bits_take_a_byte_a_weight() -> None:
     tensors = [torch.zeros(2, 3), torch.zeros(4)]
-    placement = place(torch.device("cpu"), [torch.zeros(5)], tensors)
-    assert placement.parameters == 15
-    assert placement.size == 4 * 5 + 6 + 4 * 4
+    info = place(torch.device("cpu"), [torch.zeros(5)], tensors)
+    assert info.parameters == 15
+    assert info.size == 4 * 5 + 6 + 4 * 4
 
 
 def test_a_placement_adds_up_the_tensors() -> None:
     tensors = [torch.zeros(2, 3, dtype=torch.bfloat16), torch.zeros(4, dtype=torch.bfloat16)]
-    placement = place(torch.device("cpu"), iter(tensors))
-    assert placement.device == "cpu"
-    assert placement.dtype == "bfloat16"
-    assert placement.parameters == 10
-    assert placement.size == 20
+    info = place(torch.device("cpu"), iter(tensors))
+    assert info.device == "cpu"
+    assert info.dtype == "bfloat16"
+    assert info.parameters == 10
+    assert info.size == 20
     assert place(torch.device("cpu"), []).dtype == ""
 
 

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audio_score_server.domain import EncoderFeatures
+from audio_score_server.references.clips import Clip
 from audio_score_server.references.entry import (
     FEATURES,
     MANIFEST,
@@ -26,8 +27,7 @@ from audio_score_server.references.entry import (
     read_entry,
     write_entry,
 )
-from audio_score_server.references.library import Clip
-from tests.support import make_clip, make_reference, rescanned, same_reference
+from tests.support import make_clip, make_reference, path_of, rescanned, same_reference
 
 _MADE_BY = ("runner-1", "settings-1")
 
@@ -172,17 +172,17 @@ def test_what_another_runner_or_other_settings_made_is_invalid(
 
 @pytest.mark.parametrize("text", ["other", "hello there", None])
 def test_a_changed_text_makes_the_entry_invalid(entry: Path, clip: Clip, text: str | None) -> None:
-    path = clip.path.with_suffix(".txt")
+    path = path_of(clip).with_suffix(".txt")
     if text is None:
         path.unlink()
     else:
         path.write_text(text)
-    _assert_invalid(entry, rescanned(clip.path), "text beside the clip has changed")
+    _assert_invalid(entry, rescanned(path_of(clip)), "text beside the clip has changed")
 
 
 def test_a_text_of_other_white_space_is_the_same(entry: Path, clip: Clip) -> None:
-    clip.path.with_suffix(".txt").write_bytes(b"\xef\xbb\xbf hello \r\n")
-    _assert_valid(entry, rescanned(clip.path))
+    path_of(clip).with_suffix(".txt").write_bytes(b"\xef\xbb\xbf hello \r\n")
+    _assert_valid(entry, rescanned(path_of(clip)))
 
 
 def _at(path: Path, nanoseconds: int) -> Clip:
@@ -191,24 +191,24 @@ def _at(path: Path, nanoseconds: int) -> Clip:
 
 
 def test_a_clip_of_another_size_makes_the_entry_invalid(entry: Path, clip: Clip) -> None:
-    clip.path.write_bytes(clip.path.read_bytes() + b"\0")
-    _assert_invalid(entry, _at(clip.path, clip.modified_ns), "the clip has changed")
+    path_of(clip).write_bytes(path_of(clip).read_bytes() + b"\0")
+    _assert_invalid(entry, _at(path_of(clip), int(clip.version)), "the clip has changed")
 
 
 def test_a_clip_of_the_same_size_and_other_content_makes_it_invalid(
     entry: Path, clip: Clip
 ) -> None:
-    _flip(clip.path, 500)
-    _assert_invalid(entry, _at(clip.path, clip.modified_ns + 1), "the clip has changed")
+    _flip(path_of(clip), 500)
+    _assert_invalid(entry, _at(path_of(clip), int(clip.version) + 1), "the clip has changed")
 
 
 def test_a_touched_clip_of_the_same_content_stays_valid(entry: Path, clip: Clip) -> None:
-    _assert_valid(entry, _at(clip.path, clip.modified_ns + 10**9))
+    _assert_valid(entry, _at(path_of(clip), int(clip.version) + 10**9))
 
 
 def test_a_touched_clip_that_is_gone_makes_the_entry_invalid(entry: Path, clip: Clip) -> None:
-    touched = _at(clip.path, clip.modified_ns + 10**9)
-    clip.path.unlink()
+    touched = _at(path_of(clip), int(clip.version) + 10**9)
+    path_of(clip).unlink()
     with pytest.raises(EntryInvalid):
         check_entry(entry, touched, _MADE_BY)
 
@@ -273,14 +273,14 @@ def test_an_interrupted_write_leaves_nothing_half_written(
 
 
 def test_a_clip_that_changed_since_it_was_found_is_not_written(clip: Clip, tmp_path: Path) -> None:
-    _at(clip.path, clip.modified_ns + 1)
+    _at(path_of(clip), int(clip.version) + 1)
     with pytest.raises(ClipChanged, match="has changed"):
         write_entry(tmp_path / "e", tmp_path / "scratch", clip, _MADE_BY, make_reference())
     assert not (tmp_path / "e").exists()
 
 
 def test_a_clip_that_vanished_cannot_be_written(clip: Clip, tmp_path: Path) -> None:
-    clip.path.unlink()
+    path_of(clip).unlink()
     with pytest.raises(FileNotFoundError):
         write_entry(tmp_path / "e", tmp_path / "scratch", clip, _MADE_BY, make_reference())
     assert not (tmp_path / "e").exists()

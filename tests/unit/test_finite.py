@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,15 +12,15 @@ from hypothesis import strategies as st
 
 from audio_score_server.domain import EncoderFeatures, Encoding, FloatArray, Score, Transcript
 from audio_score_server.errors import BatchError
-from audio_score_server.pipelines.audio import Aligned, Impostor
-from audio_score_server.references.library import Clip, ClipId
+from audio_score_server.references.clips import ClipId
 from audio_score_server.references.tensors import as_kept, tensors_of
 from audio_score_server.runners.finite import finite
-from audio_score_server.scoring.audio import pooled_similarity
 from audio_score_server.scoring.grading import graded
-from audio_score_server.scoring.level import impostor_level, placed
 from audio_score_server.scoring.text import evidence_mean
-from tests.support import make_reference
+from audio_score_server.similarity.calibration import calibrated, impostor_level
+from audio_score_server.similarity.features import pooled_similarity
+from audio_score_server.similarity.measure import AlignedSimilarity, Impostor
+from tests.support import make_reference, named_clip
 
 _NONE = st.sampled_from([math.nan, math.inf, -math.inf])
 _PLACES = st.integers(0, 10**6)
@@ -73,8 +72,8 @@ def test_a_score_is_a_number_from_0_to_1(audio: float, text: float) -> None:
 
 def test_no_bound_makes_a_number_of_what_is_none() -> None:
     with np.errstate(invalid="ignore"):
-        assert math.isnan(placed(math.nan, 0.3))
-        assert math.isnan(placed(0.5, math.nan))
+        assert math.isnan(calibrated(math.nan, 0.3))
+        assert math.isnan(calibrated(0.5, math.nan))
     assert math.isnan(graded(math.nan, 0.3))
     assert math.isnan(impostor_level([0.1, math.nan]))
     assert math.isnan(evidence_mean(np.array([1, math.nan], np.float32)))
@@ -84,13 +83,13 @@ def test_no_bound_makes_a_number_of_what_is_none() -> None:
 def test_no_comparison_makes_a_score_of_what_is_none(place: int, value: float) -> None:
     reference = make_reference()
     spoilt = replace(reference.features, frames=_spoilt(reference.features.frames, place, value))
-    clip = Clip(ClipId("film", "1"), Path("film_1.wav"), 1, 1, None)
+    clip = named_clip("1")
     cohort = [
         Impostor(replace(clip, id=ClipId("film", str(seed))), make_reference(seed).features)
         for seed in range(2, 6)
     ]
     with pytest.raises(ValueError, match="not finite"):
-        Aligned(cohort).score(clip, reference, spoilt)
+        AlignedSimilarity(cohort).score(clip, reference, spoilt)
     with np.errstate(invalid="ignore", over="ignore"), pytest.raises(ValueError, match="no scores"):
         Score(pooled_similarity(reference.features, spoilt), 1.0)
 

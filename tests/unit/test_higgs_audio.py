@@ -103,7 +103,7 @@ def test_the_tower_is_that_of_transformers(made: Path) -> None:
     theirs = _theirs(made / "higgs")(mel).last_hidden_state
     tower = load_tower(made / "higgs", CPU, Precision(torch.float32))
     assert tower.bands == 128
-    assert tower.placement.parameters == sum(
+    assert tower.info.parameters == sum(
         each.numel() for each in _theirs(made / "higgs").parameters()
     )
     torch.testing.assert_close(tower.encode(mel), theirs, atol=1e-5, rtol=1e-5)
@@ -249,9 +249,9 @@ def test_a_tower_unlike_its_configuration_is_refused(folder: Path, changes: dict
     config = json.loads((folder / "higgs" / "config.json").read_text())["audio_encoder_config"]
     config.pop("num_hidden_layers")
     _change_config(folder, audio_encoder_config=config | changes)
-    with pytest.raises(ModelLoadError, match="not what audio_encoder_config says") as refusal:
+    with pytest.raises(ModelLoadError, match="not what audio_encoder_config says") as rejection:
         _load(folder)
-    assert "\n" not in str(refusal.value)
+    assert "\n" not in str(rejection.value)
 
 
 def test_a_processor_of_other_mel_bands_is_refused(made: Path) -> None:
@@ -303,9 +303,9 @@ def test_other_numbers_are_another_transcriber(folder: Path) -> None:
 
 def test_the_placement_is_of_both_parts(made: Path) -> None:
     whisper = _whisper_settings(made)
-    transcriber = _loader(whisper).load(whisper).placement
-    tower = load_tower(made / "higgs", CPU, Precision(torch.float32)).placement
-    both = _load(made).placement
+    transcriber = _loader(whisper).load(whisper).info
+    tower = load_tower(made / "higgs", CPU, Precision(torch.float32)).info
+    both = _load(made).info
     assert both.device == "cpu"
     assert both.dtype == "float32"
     assert both.parameters == tower.parameters + transcriber.parameters

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audio_score_server.errors import UnknownClip
-from audio_score_server.references.library import SUFFIXES, ClipId, scan
+from audio_score_server.references.clips import ClipId
+from audio_score_server.references.folder import SUFFIXES, FolderSource
 
 
 def _files(folder: Path, *names: str) -> None:
@@ -20,7 +21,7 @@ def _files(folder: Path, *names: str) -> None:
 
 
 def _ids(folder: Path) -> list[tuple[str, str]]:
-    return [(clip.id.uid, clip.id.cid) for clip in scan(folder).clips()]
+    return [(clip.id.uid, clip.id.cid) for clip in FolderSource(folder).library().clips()]
 
 
 @pytest.mark.parametrize(
@@ -83,10 +84,10 @@ def test_a_link_that_leads_nowhere_is_a_clip_that_cannot_be_read(
     tmp_path: Path, target: str
 ) -> None:
     (tmp_path / "film_1.mov").symlink_to(target)
-    clip = scan(tmp_path).find("film", "1")
-    assert (clip.path, clip.size) == (tmp_path / "film_1.mov", 0)
+    clip = FolderSource(tmp_path).library().find("film", "1")
+    assert (clip.name, clip.size) == ("film_1.mov", 0)
     with pytest.raises(OSError, match=r"film_1\.mov"):
-        clip.path.read_bytes()
+        clip.read()
 
 
 def test_what_is_no_file_is_told_and_left(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -101,8 +102,8 @@ def test_of_two_files_of_one_clip_the_earlier_ending_wins(suffixes: list[str], c
     with tempfile.TemporaryDirectory() as folder:
         for suffix in present:
             _files(Path(folder), f"film_1{suffix}")
-        clips = scan(Path(folder)).clips()
-    assert [clip.path.suffix for clip in clips] == [min(present, key=SUFFIXES.index)]
+        clips = FolderSource(Path(folder)).library().clips()
+    assert [Path(clip.name).suffix for clip in clips] == [min(present, key=SUFFIXES.index)]
 
 
 _NAMES = st.text(string.ascii_letters + string.digits + "_-. é", min_size=1, max_size=12)
@@ -113,8 +114,8 @@ def test_no_name_makes_an_id_that_leaves_its_folder(names: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name in names:
             _files(Path(folder), f"{name}.wav")
-        for clip in scan(Path(folder)).clips():
-            assert clip.path.stem == f"{clip.id.uid}_{clip.id.cid}" == str(clip.id)
+        for clip in FolderSource(Path(folder)).library().clips():
+            assert Path(clip.name).stem == f"{clip.id.uid}_{clip.id.cid}" == str(clip.id)
             for part in (clip.id.uid, clip.id.cid):
                 assert part
                 assert not part.startswith(".")
@@ -139,14 +140,14 @@ def test_the_text_beside_a_clip_is_trimmed(
 ) -> None:
     _files(tmp_path, "film_1.mov")
     (tmp_path / "film_1.txt").write_bytes(content)
-    assert scan(tmp_path).find("film", "1").text == text
+    assert FolderSource(tmp_path).library().find("film", "1").text == text
 
 
 def test_a_clip_without_a_text_has_none(tmp_path: Path) -> None:
     _files(tmp_path, "film_1.mov", "film_1.5.mov")
     (tmp_path / "film_1.5.txt").write_text("another clip's")
-    assert scan(tmp_path).find("film", "1").text is None
-    assert scan(tmp_path).find("film", "1.5").text == "another clip's"
+    assert FolderSource(tmp_path).library().find("film", "1").text is None
+    assert FolderSource(tmp_path).library().find("film", "1.5").text == "another clip's"
 
 
 @pytest.mark.parametrize(
@@ -157,7 +158,7 @@ def test_a_text_that_is_not_utf_8_is_read_all_the_same(
 ) -> None:
     _files(tmp_path, "film_1.mov")
     (tmp_path / "film_1.txt").write_bytes(content)
-    assert scan(tmp_path).find("film", "1").text == text
+    assert FolderSource(tmp_path).library().find("film", "1").text == text
 
 
 def test_a_text_that_cannot_be_read_is_told_and_its_clip_goes_without(
@@ -165,7 +166,7 @@ def test_a_text_that_cannot_be_read_is_told_and_its_clip_goes_without(
 ) -> None:
     _files(tmp_path, "film_1.mov")
     (tmp_path / "film_1.txt").mkdir()
-    assert scan(tmp_path).find("film", "1").text is None
+    assert FolderSource(tmp_path).library().find("film", "1").text is None
     assert "film_1.txt cannot be read" in caplog.text
 
 
@@ -175,7 +176,7 @@ def test_two_files_of_one_clip_and_folders_are_told(
     _files(tmp_path, "film_1.mp4", "film_1.mov", "film_2.wav")
     for name in ("season1", "season2", ".hidden"):
         (tmp_path / name).mkdir()
-    assert scan(tmp_path).find("film", "1").path.name == "film_1.mov"
+    assert FolderSource(tmp_path).library().find("film", "1").name == "film_1.mov"
     assert "film_1.mov and film_1.mp4 are one clip: film_1.mov is taken" in caplog.text
     assert "season1, season2" in caplog.text
     assert ".hidden" not in caplog.text
@@ -195,7 +196,7 @@ def test_without_a_folder_there_are_no_clips(
     tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     _files(tmp_path, "file")
-    assert len(scan(tmp_path / name)) == 0
+    assert len(FolderSource(tmp_path / name).library()) == 0
     assert str(tmp_path / name) in caplog.text
 
 
@@ -207,29 +208,32 @@ def test_clips_come_in_order_of_id(tmp_path: Path) -> None:
 def test_a_clip_knows_its_file(tmp_path: Path) -> None:
     _files(tmp_path, "film_1.mov")
     os.utime(tmp_path / "film_1.mov", ns=(1, 123_456_789))
-    clip = scan(tmp_path).find("film", "1")
+    clip = FolderSource(tmp_path).library().find("film", "1")
     assert clip.id == ClipId("film", "1")
-    assert clip.path == tmp_path / "film_1.mov"
-    assert (clip.size, clip.modified_ns) == (5, 123_456_789)
+    assert clip.name == "film_1.mov"
+    assert (clip.size, clip.version) == (5, "123456789")
+    assert clip.is_current()
+    os.utime(tmp_path / "film_1.mov", ns=(1, 123_456_790))
+    assert not clip.is_current()
 
 
 def test_an_unknown_clip_is_answered_with_those_of_its_video(tmp_path: Path) -> None:
     _files(tmp_path, *(f"film_{number}.mov" for number in range(1, 8)), "other_9.mov")
     with pytest.raises(UnknownClip, match=r"'film' has no clip '9'; it has 1, 2, 3, 4, 5 and 2"):
-        scan(tmp_path).find("film", "9")
+        FolderSource(tmp_path).library().find("film", "9")
 
 
 def test_an_unknown_video_is_answered_with_those_there_are(tmp_path: Path) -> None:
     _files(tmp_path, "film_1.mov", "film_2.mov", "other_1.mov")
     with pytest.raises(UnknownClip, match=r"no video 'x'; there are film, other\. GET /clips"):
-        scan(tmp_path).find("x", "1")
+        FolderSource(tmp_path).library().find("x", "1")
     with pytest.raises(UnknownClip, match="there are none"):
-        scan(tmp_path / "nowhere").find("x", "1")
+        FolderSource(tmp_path / "nowhere").library().find("x", "1")
 
 
 def test_a_very_long_video_id_is_found_and_shortened_only_in_the_text(tmp_path: Path) -> None:
     uid = "v" * 120
     (tmp_path / f"{uid}_1.wav").write_bytes(b"sound")
-    with pytest.raises(UnknownClip, match="has no clip '2'; it has 1") as refusal:
-        scan(tmp_path).find(uid, "2")
-    assert uid not in str(refusal.value)
+    with pytest.raises(UnknownClip, match="has no clip '2'; it has 1") as rejection:
+        FolderSource(tmp_path).library().find(uid, "2")
+    assert uid not in str(rejection.value)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from audio_score_server.listener import Listener
+from audio_score_server.serving.listener import Listener
 
 
 def test_connections_send_without_delay() -> None:

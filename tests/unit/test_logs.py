@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from audio_score_server.logs import configure_logs
+from audio_score_server.telemetry.logs import configure_logs
 from audio_score_server.telemetry.request_id import request_id
 
 _QUIET = (

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audio_score_server.domain import Contours, Reference
-from audio_score_server.references.library import ClipId
+from audio_score_server.references.clips import ClipId, VersionKey
 from audio_score_server.references.memory import ReferenceMemory
 from tests.support import make_reference
 
@@ -22,8 +22,8 @@ def _reference(seed: int = 0, frames: int = 50) -> Reference:
     return replace(make_reference(seed, frames), contours=contours)
 
 
-def _id(number: int) -> ClipId:
-    return ClipId("film", str(number))
+def _id(number: int) -> VersionKey:
+    return ClipId("film", str(number)), "1", None
 
 
 def _frames(reference: Reference) -> int:

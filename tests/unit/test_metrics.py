@@ -3,8 +3,8 @@ from __future__ import annotations
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from audio_score_server.stages import STAGES, Stages
 from audio_score_server.telemetry.metrics import Metrics, ModelState
+from audio_score_server.telemetry.stages import STAGES, Stages
 
 
 def _families(metrics: Metrics) -> dict[str, Metric]:
@@ -44,8 +44,8 @@ def test_a_request_is_counted_with_its_model_outcome_and_stages() -> None:
 
 def test_a_request_that_got_to_no_model_is_counted_too() -> None:
     metrics = Metrics()
-    metrics.observe_request("refused", Stages(), 0.01)
-    assert _value(metrics, "audio_score_requests_total", model="", outcome="refused") == 1
+    metrics.observe_request("rejected", Stages(), 0.01)
+    assert _value(metrics, "audio_score_requests_total", model="", outcome="rejected") == 1
 
 
 def test_a_batch_is_counted() -> None:
@@ -63,10 +63,10 @@ def test_a_batch_is_counted() -> None:
 def test_what_is_heard_again_is_counted() -> None:
     metrics = Metrics()
     metrics.announce("whisper")
-    assert _value(metrics, "audio_score_transcripts_repeated_total", model="whisper") == 0
-    metrics.observe_repeated("whisper", 2)
-    metrics.observe_repeated("whisper", 0)
-    assert _value(metrics, "audio_score_transcripts_repeated_total", model="whisper") == 2
+    assert _value(metrics, "audio_score_transcripts_retried_total", model="whisper") == 0
+    metrics.observe_retried("whisper", 2)
+    metrics.observe_retried("whisper", 0)
+    assert _value(metrics, "audio_score_transcripts_retried_total", model="whisper") == 2
 
 
 def test_a_batch_without_sound_is_no_division_by_nothing() -> None:

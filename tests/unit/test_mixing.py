@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from audio_score_server.audio.decode import DecodeLimits, decode
 from audio_score_server.audio.fallback import decode_behind
 from audio_score_server.domain import FloatArray
+from audio_score_server.errors import UndecodableAudio
 from tests.support import (
     chirp,
     encoded,
@@ -75,6 +76,20 @@ def test_a_voice_in_one_of_six_channels_is_heard(place: int, container: str, cod
     planes = list(_NOISE * 0.01)
     planes[place] = _VOICE
     _as_good_as_the_voice(_mono(planes, container, codec))
+
+
+@pytest.mark.parametrize(("container", "codec"), [("mp4", "aac"), ("wav", "pcm_s16le")])
+def test_a_voice_in_one_of_eight_channels_is_heard(container: str, codec: str) -> None:
+    planes = [np.zeros_like(_VOICE)] * 8
+    planes[2] = _VOICE
+    _as_good_as_the_voice(_mono(planes, container, codec))
+
+
+def test_more_channels_apart_than_can_be_read_are_refused() -> None:
+    planes = np.stack([_VOICE] * 16)
+    assert decode(encoded_planes(planes, "wav", "pcm_s16le", _RATE), _LIMITS).seconds == 1.0
+    with pytest.raises(UndecodableAudio, match="it claims 16 channels"):
+        decode(encoded_planes(planes, "mp4", "aac", _RATE), _LIMITS)
 
 
 def test_two_of_six_channels_in_opposite_phase_cancel_nothing() -> None:

@@ -24,12 +24,12 @@ from audio_score_server.errors import (
     UnknownModel,
 )
 from audio_score_server.pipelines.local import LocalOptions, LocalPipeline
-from audio_score_server.references.library import scan
+from audio_score_server.references.folder import FolderSource
 from audio_score_server.references.store import ReferenceStore
 from audio_score_server.runners.fake import FakeRunner
 from audio_score_server.service import Parts, ScoreService, ServiceLimits
 from audio_score_server.settings import FakeSettings, Settings
-from audio_score_server.stages import Stages
+from audio_score_server.telemetry.stages import Stages
 from tests.support import encoded
 
 _MODEL = FakeSettings(key="fake", type="fake")
@@ -102,7 +102,7 @@ def _service(
 
     async def load(pool: ThreadPoolExecutor) -> Parts:
         return Parts(
-            scan(folder / "clips"),
+            FolderSource(folder / "clips").library(),
             tuple(
                 _pipeline(folder, key, cls, pool, canary_interval_s > 0)
                 for key, cls in runners.items()
@@ -121,8 +121,8 @@ async def _score(
     cid: str = "1",
 ) -> tuple[str, Score]:
     stages = Stages()
-    judgement = await service.score("film", cid, model, lambda: _wav(seconds), stages, allowed_s)
-    return stages.model, judgement.score
+    result = await service.score("film", cid, model, lambda: _wav(seconds), stages, allowed_s)
+    return stages.model, result.score
 
 
 def _pipeline(
@@ -150,7 +150,7 @@ def test_a_model_that_cannot_be_started_is_left_out_and_told(
     async def scenario() -> list[str]:
         service = _service(tmp_path, {"broken": _Broken, "sound": FakeRunner})
         await service.start()
-        keys = [pipeline.key for pipeline in service.pipelines()]
+        keys = [pipeline.key for pipeline in service.models()]
         await service.close()
         return keys
 
@@ -227,11 +227,11 @@ def test_against_several_clips_a_recording_goes_through_the_model_once(
         await service.start()
         clips = service.clips()
         before = _Gated.seen
-        judgements = await service.score_all([each.id for each in clips], None, lambda: _wav(2.0))
+        results = await service.score_all([each.id for each in clips], None, lambda: _wav(2.0))
         assert _Gated.seen == before + 1
         alone = [(await _score(service, cid=each.id.cid))[1] for each in clips]
         await service.close()
-        assert [judgement.score for judgement in judgements] == alone
+        assert [result.score for result in results] == alone
         assert len(set(alone)) == 2
 
     asyncio.run(scenario())
@@ -340,7 +340,7 @@ def test_a_device_that_fails_for_good_refuses_everyone_and_is_told_once(tmp_path
 
 
 async def _ailments(service: ScoreService) -> list[str | None]:
-    return [await pipeline.ailment() for pipeline in service.pipelines()]
+    return [await pipeline.health_error() for pipeline in service.models()]
 
 
 def test_an_odd_clip_costs_no_model_its_canary(
@@ -411,7 +411,7 @@ def test_plots_hold_up_no_scores_and_are_bounded(
         assert finish.wait(_PATIENCE_S)
         return b"<svg/>"
 
-    monkeypatch.setattr("audio_score_server.plots._draw", draw)
+    monkeypatch.setattr("audio_score_server.plot_queue._draw", draw)
 
     async def plot(service: ScoreService, allowed_s: float | None = None) -> bytes:
         return await service.plot("film", "1", None, lambda: _wav(2.0), Stages(), allowed_s)

@@ -95,6 +95,13 @@ def test_a_misspelt_variable_gets_the_nearest_right_one(tmp_path: Path) -> None:
     assert "'AUDIO_SCORE_SERVER_PROT'; did you mean 'AUDIO_SCORE_SERVER_PORT'?" in text
 
 
+def test_a_former_name_gets_the_one_of_now(tmp_path: Path) -> None:
+    text = _refusal(_config(tmp_path, max_queue=4))
+    assert "'max_queue'; it is called 'max_inflight' now." in text
+    text = _refusal(_config(tmp_path), {"AUDIO_SCORE_GRACE_S": "1"})
+    assert "it is called 'AUDIO_SCORE_SHUTDOWN_TIMEOUT_S' now." in text
+
+
 @pytest.mark.parametrize(
     ("environment", "flags", "source"),
     [
@@ -365,7 +372,7 @@ def test_two_models_of_one_key_are_refused(tmp_path: Path, model_type: str) -> N
 
 
 def test_the_auxiliary_models_key_is_refused(tmp_path: Path) -> None:
-    models = [{"key": "phones-ears", "type": "fake"}]
+    models = [{"key": "phones-auxiliary", "type": "fake"}]
     assert "choose another" in _refusal(_config(tmp_path, models=models))
 
 
@@ -381,9 +388,9 @@ _NAMES = st.sampled_from(sorted(Settings.model_fields)) | st.text(max_size=5)
 def test_any_json_is_loaded_or_refused_as_settings(values: dict[str, object]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         config = _config(Path(folder), **values)
-        refusal = ""
+        rejection = ""
         try:
             load_settings({}, {}, config)
         except SettingsError as error:
-            refusal = str(error)
-    assert not refusal or str(config) in refusal
+            rejection = str(error)
+    assert not rejection or str(config) in rejection

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from audio_score_server.references.clips import Clip, ClipId
 from audio_score_server.references.entry import FEATURES, MANIFEST, EntryInvalid
-from audio_score_server.references.library import Clip, ClipId
 from audio_score_server.references.store import BUILDING, ReferenceStore
-from tests.support import make_clip, make_reference, rescanned, same_reference
+from tests.support import make_clip, make_reference, named_clip, path_of, rescanned, same_reference
 
 _MADE_BY = ("runner-1", "settings-1")
 _REPOSITORY = Path(__file__).parents[2]
@@ -76,11 +76,11 @@ def test_what_another_model_made_is_not_read(tmp_path: Path, clip: Clip) -> None
 def test_a_touched_clip_is_hashed_only_once(tmp_path: Path, clip: Clip) -> None:
     store = _store(tmp_path)
     _write(store, clip)
-    os.utime(clip.path, ns=(1, 1))
-    touched = rescanned(clip.path)
+    os.utime(path_of(clip), ns=(1, 1))
+    touched = rescanned(path_of(clip))
     store.check(touched)
     # Without the file there is nothing left to hash: the time alone has to do.
-    clip.path.unlink()
+    path_of(clip).unlink()
     store.check(touched)
     assert same_reference(store.read(touched), make_reference())
 
@@ -130,7 +130,7 @@ def test_claims_of_clips_on_other_stripes_are_independent(tmp_path: Path) -> Non
 def test_any_number_of_clips_needs_a_bounded_number_of_locks(tmp_path: Path, clip: Clip) -> None:
     store = _store(tmp_path)
     for number in range(300):
-        numbered = Clip(ClipId("film", str(number)), clip.path, clip.size, 0, None)
+        numbered = named_clip(str(number))
         with store.claim(numbered) as mine:
             assert mine
     assert len(list((tmp_path / "cache" / "model" / BUILDING).iterdir())) <= 64
@@ -159,12 +159,12 @@ _CLAIM = """
 import os, signal, sys
 from pathlib import Path
 from audio_score_server.references import entry
-from audio_score_server.references.library import scan
+from audio_score_server.references.folder import FolderSource
 from audio_score_server.references.store import ReferenceStore
 from tests.support import make_reference
 
 clips, cache, ending = sys.argv[1:]
-clip = scan(Path(clips)).clips()[0]
+clip = FolderSource(Path(clips)).library().clips()[0]
 store = ReferenceStore(Path(cache), ("runner-1", "settings-1"), 0)
 with store.claim(clip) as mine:
     print("mine" if mine else "taken", flush=True)

@@ -56,7 +56,7 @@ def test_an_alignment_in_which_nothing_was_heard() -> None:
 def test_the_alignment_keeps_its_types() -> None:
     alignment = as_kept(make_reference()).alignment
     assert alignment is not None
-    assert alignment.said.dtype == np.bool_
+    assert alignment.present.dtype == np.bool_
     assert alignment.evidence.dtype == np.float32
     assert [each.phone for each in alignment.heard] == ["AH", "B"]
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audio_score_server.domain import Contours, FloatArray
-from audio_score_server.scoring.spans import Span
+from audio_score_server.scoring.time_spans import TimeSpan
 from audio_score_server.scoring.timing import sounding, timing
 from audio_score_server.scoring.words import WordDetail
 
@@ -21,8 +21,8 @@ def _contours(*levels: tuple[float, float], noise: float = -90.0) -> Contours:
     return Contours(0.01, nothing, level, nothing, nothing)
 
 
-def _word(reference: Span | None, recording: Span | None) -> WordDetail:
-    return WordDetail("word", "said", 1.0, None, recording, reference)
+def _word(reference: TimeSpan | None, recording: TimeSpan | None) -> WordDetail:
+    return WordDetail("word", "correct", 1.0, (), recording, reference)
 
 
 CLIP = _contours((-90, 0.5), (-20, 1.0), (-90, 0.5))
@@ -33,9 +33,9 @@ def test_a_clip_against_itself_fits() -> None:
     assert result is not None
     assert (result.start_offset_s, result.end_offset_s, result.duration_ratio) == (0, 0, 1)
     assert astuple(result.reference) == pytest.approx((0.5, 1.5))
-    assert result.rate.reference == result.rate.recording == pytest.approx(4.0)
+    assert result.speech_rate.reference == result.speech_rate.recording == pytest.approx(4.0)
     assert result.pauses.reference == result.pauses.recording == ()
-    assert result.drift is None
+    assert result.onset_deviation is None
 
 
 def test_offsets_pauses_and_rates_without_words() -> None:
@@ -47,7 +47,7 @@ def test_offsets_pauses_and_rates_without_words() -> None:
     assert result.duration_ratio == pytest.approx(1.5)
     (pause,) = result.pauses.recording
     assert astuple(pause) == pytest.approx((1.3, 1.7))
-    assert result.rate.recording == pytest.approx(2.0)
+    assert result.speech_rate.recording == pytest.approx(2.0)
 
 
 @pytest.mark.parametrize(("seconds", "count"), [(0.15, 0), (0.19, 0), (0.2, 1), (0.5, 1)])
@@ -91,28 +91,28 @@ def test_nothing_at_all_has_no_times() -> None:
 
 def test_known_words_tell_where_speech_begins_and_ends() -> None:
     words = [
-        _word(Span(0.6, 0.9), Span(1.0, 1.2)),
-        _word(Span(1.0, 1.4), Span(1.5, 1.9)),
-        _word(Span(1.4, 1.5), None),
+        _word(TimeSpan(0.6, 0.9), TimeSpan(1.0, 1.2)),
+        _word(TimeSpan(1.0, 1.4), TimeSpan(1.5, 1.9)),
+        _word(TimeSpan(1.4, 1.5), None),
     ]
     result = timing(CLIP, CLIP, words, "phone", (9, 9))
     assert result is not None
-    assert result.reference == Span(0.6, 1.5)
-    assert result.recording == Span(1.0, 1.9)
+    assert result.reference == TimeSpan(0.6, 1.5)
+    assert result.recording == TimeSpan(1.0, 1.9)
     assert result.start_offset_s == pytest.approx(0.4)
-    assert result.rate.unit == "phone"
+    assert result.speech_rate.unit == "phone"
 
 
 @given(st.floats(-1, 1))
 def test_drift_does_not_count_the_start(late: float) -> None:
     starts = np.array([2.0, 2.5, 3.0, 3.5])
-    drift = np.array([0.0, 0.1, -0.2, 0.3])
+    onset_deviation = np.array([0.0, 0.1, -0.2, 0.3])
     words = [
-        _word(Span(start, start + 0.2), Span(start + off + late, start + off + late + 0.2))
-        for start, off in zip(starts.tolist(), drift.tolist(), strict=True)
+        _word(TimeSpan(start, start + 0.2), TimeSpan(start + off + late, start + off + late + 0.2))
+        for start, off in zip(starts.tolist(), onset_deviation.tolist(), strict=True)
     ]
     result = timing(CLIP, CLIP, words, "phone", (9, 9))
     assert result is not None
-    assert result.drift is not None
-    assert result.drift.median_s == pytest.approx(0.2)
-    assert result.drift.largest_s == pytest.approx(0.3)
+    assert result.onset_deviation is not None
+    assert result.onset_deviation.median_s == pytest.approx(0.2)
+    assert result.onset_deviation.max_s == pytest.approx(0.3)

@@ -9,7 +9,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from audio_score_server.stages import STAGES, Stages
+from audio_score_server.telemetry.stages import STAGES, Stages
 from audio_score_server.telemetry.tracing import Tracing, start_tracing
 
 TRACE, PARENT = 0x0AF7651916CD43DD8448EB211C80319C, 0xB7AD6B7169203331

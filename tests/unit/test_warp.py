@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audio_score_server.domain import FloatArray
-from audio_score_server.scoring.warp import path_mean, warp_path
+from audio_score_server.similarity.warp import path_mean, warp_path
 
 
 def _path_mean(similarities: FloatArray) -> float:

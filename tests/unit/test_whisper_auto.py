@@ -11,8 +11,8 @@ import pytest
 from audio_score_server.domain import Encoding, Transcript, Utterance, Waveform
 from audio_score_server.runners.protocol import Runner
 from audio_score_server.runners.registry import Loader
-from audio_score_server.runners.whisper import scribe
-from audio_score_server.runners.whisper.doubts import doubts
+from audio_score_server.runners.whisper import transcriber
+from audio_score_server.runners.whisper.hallucination import hallucination_signs
 from audio_score_server.settings import Settings, WhisperSettings
 from tests.checkpoints import RATE, babble, make_whisper
 
@@ -70,9 +70,9 @@ def test_each_recording_is_heard_in_the_shortest_window_that_has_room_for_silenc
     }
     for place, window in enumerate((5.0, 7.0, 5.0, 7.0, float(LONGEST_S), 5.0)):
         fixed, own = windows[window][place], together[place]
-        assert own.repeated or own.transcript == fixed.transcript
+        assert own.retried or own.transcript == fixed.transcript
         np.testing.assert_allclose(own.features.frames, fixed.features.frames, atol=1e-4)
-    assert not all(encoding.repeated for encoding in together)
+    assert not all(encoding.retried for encoding in together)
 
 
 def test_what_looks_made_up_is_heard_again_in_the_longest_window(
@@ -83,10 +83,10 @@ def test_what_looks_made_up_is_heard_again_in_the_longest_window(
     changed = 0
     for waveform in [Waveform(babble(seed, 2.0), RATE) for seed in range(8)]:
         (own,), (first,), (second,) = (_run(each, [waveform]) for each in (auto, short, longest))
-        fewer = [doubts(each.transcript.text, 2.0, 0.0) for each in (first, second)]
+        fewer = [hallucination_signs(each.transcript.text, 2.0, 0.0) for each in (first, second)]
         # It may be doubted for its likelihood too.
-        assert own.repeated or not fewer[0]
-        if own.repeated and fewer[0] != fewer[1]:
+        assert own.retried or not fewer[0]
+        if own.retried and fewer[0] != fewer[1]:
             better = first if fewer[0] < fewer[1] else second
             assert own.transcript == better.transcript
         changed += own.transcript == second.transcript != first.transcript
@@ -99,15 +99,15 @@ def test_what_is_expected_is_no_reason_to_hear_again(folder: Path) -> None:
     auto, short = _load(folder, MANY), _load(folder, MANY, 5.0)
     waveform = Waveform(babble(0, 1.0), RATE)
     (first,) = _run(short, [waveform])
-    assert _run(auto, [waveform])[0].repeated
+    assert _run(auto, [waveform])[0].retried
     (own,) = _run(auto, [waveform], auto.expected(first.transcript.text))
-    assert own.repeated == 0
+    assert own.retried == 0
     assert own.transcript.text == first.transcript.text
 
 
 def test_the_longest_window_is_not_heard_again(folder: Path, waveforms: list[Waveform]) -> None:
     encodings = _run(_load(folder, MANY, LONGEST_S), waveforms)
-    assert not any(encoding.repeated for encoding in encodings)
+    assert not any(encoding.retried for encoding in encodings)
 
 
 @pytest.mark.parametrize("most", [FEW, MANY])
@@ -119,7 +119,7 @@ def test_an_encoding_does_not_depend_on_what_it_is_heard_with(
     for waveform, together in zip(waveforms, _run(runner, waveforms, expected), strict=True):
         (alone,) = _run(runner, [waveform], expected)
         assert alone.transcript == together.transcript
-        assert alone.repeated == together.repeated
+        assert alone.retried == together.retried
         assert alone.evidence is not None
         assert together.evidence is not None
         np.testing.assert_allclose(alone.evidence, together.evidence, atol=1e-4)
@@ -130,10 +130,10 @@ def test_a_long_recording_has_a_window_for_each_of_its_parts(folder: Path) -> No
     runner = _load(folder, FEW)
     quiet = np.zeros(RATE // 2, np.float32)
     whole = Waveform(np.concatenate([babble(0, 8.5), quiet, babble(1, 1.2)]), RATE)
-    parts = runner.prepare(whole)
-    assert [part.frames for part in parts] == [900, 500]
+    chunks = runner.prepare(whole)
+    assert [chunk.frames for chunk in chunks] == [900, 500]
     (together,) = _run(runner, [whole])
-    alone = runner.run([Utterance((part,), None) for part in parts])
+    alone = runner.run([Utterance((chunk,), None) for chunk in chunks])
     assert together.transcript.text == " ".join(each.transcript.text for each in alone)
     assert len(together.features.frames) == -(-len(whole.samples) // 320)
 
@@ -142,11 +142,13 @@ def test_where_nobody_speaks_nothing_is_written(
     folder: Path, waveforms: list[Waveform], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # What an untrained checkpoint thinks of silence is drawn at random.
-    monkeypatch.setattr(scribe, "unspoken", lambda silence, mean, _: 0 <= silence <= 1 and mean < 0)
+    monkeypatch.setattr(
+        transcriber, "unspoken", lambda silence, mean, _: 0 <= silence <= 1 and mean < 0
+    )
     runner = _load(folder, MANY)
     for encoding in _run(runner, waveforms, runner.expected("a b")):
         assert encoding.transcript.text == ""
-        assert encoding.repeated == 0
+        assert encoding.retried == 0
         assert encoding.evidence is not None
         assert encoding.evidence.tolist() == [0.0, 0.0]
 

@@ -73,10 +73,16 @@ def test_languages_and_bands_are_those_of_its_twin(made: Path, name: str) -> Non
 
 def _spoken(checkpoint: WhisperCheckpoint) -> tuple[object, ...]:
     """What a vocabulary was told by its checkpoint."""
-    known = checkpoint.scribe.vocabulary
+    known = checkpoint.transcriber.vocabulary
     drafts = known.draft("the inn, at 3").tokens
     return (
-        *(known.prompt("en"), known.stop, known.languages, known.unsaid, known.unsaid_first),
+        *(
+            known.prompt("en"),
+            known.stop,
+            known.languages,
+            known.suppressed,
+            known.suppressed_first,
+        ),
         *(drafts, known.text(drafts)),
     )
 
@@ -147,9 +153,9 @@ def test_languages_that_are_not_listed_are_read_off_the_tokens(made: Path, tmp_p
     facts = json.loads((folder / "config.json").read_bytes())
     del facts["lang_ids"]
     (folder / "config.json").write_text(json.dumps({**facts, "suppress_ids": None}))
-    vocabulary = _load(folder).scribe.vocabulary
-    assert vocabulary.languages == _load(made / "whisper").scribe.vocabulary.languages
-    assert vocabulary.unsaid == []
+    vocabulary = _load(folder).transcriber.vocabulary
+    assert vocabulary.languages == _load(made / "whisper").transcriber.vocabulary.languages
+    assert vocabulary.suppressed == []
 
 
 def _arrays(width: int = 4, bands: int = 80, words: int = 300, heads: int = 2) -> Arrays:

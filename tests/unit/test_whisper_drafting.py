@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rapidfuzz.distance import Levenshtein
 
-from audio_score_server.runners.whisper.drafting import Draft, said_of
+from audio_score_server.runners.whisper.drafting import Draft, covered_by
 
 _TOKENS = st.lists(st.integers(0, 5), max_size=24)
 _UNLIKE = st.lists(st.integers(0, 99), min_size=2, max_size=20, unique=True)
@@ -129,10 +129,10 @@ def _brute_force(draft: list[int], said: list[int]) -> int:
 def test_a_transcript_covers_the_beginning_of_the_draft_that_is_nearest_to_it(
     draft: list[int], said: list[int]
 ) -> None:
-    assert said_of(draft, said) == _brute_force(draft, said)
+    assert covered_by(draft, said) == _brute_force(draft, said)
 
 
 @given(_UNLIKE, st.data())
 def test_a_right_transcript_covers_what_it_says(said: list[int], data: st.DataObject) -> None:
     end = data.draw(st.integers(0, len(said)))
-    assert said_of(said, said[:end]) == end
+    assert covered_by(said, said[:end]) == end

@@ -10,8 +10,8 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from audio_score_server.runners.whisper.decoder import Session
-from audio_score_server.runners.whisper.greedy import Chosen, Limits, decode
+from audio_score_server.runners.whisper.decoder import KVCache
+from audio_score_server.runners.whisper.greedy import DecodingLimits, GreedyChoices, decode
 
 STOP: Final = 0
 PROMPT: Final = (7, 8)
@@ -55,14 +55,14 @@ class _Scripted:
     def __init__(self) -> None:
         self.count = 0
 
-    def session(self, rows: int, positions: int, capacity: int) -> Session:
+    def kv_cache(self, rows: int, positions: int, capacity: int) -> KVCache:
         """Each row's sound is the number of its script."""
         memory = torch.full((1, rows, capacity, 1, 1), -1)
-        return Session(torch.zeros(rows, positions, 1, dtype=torch.int64), memory, memory.clone())
+        return KVCache(torch.zeros(rows, positions, 1, dtype=torch.int64), memory, memory.clone())
 
     def __call__(
-        self, session: Session, tokens: list[list[int]], starts: list[int], skipped: int
-    ) -> Chosen:
+        self, kv_cache: KVCache, tokens: list[list[int]], starts: list[int], skipped: int
+    ) -> GreedyChoices:
         """Choices and likelihoods; padding overwrites what comes later, as it does in earnest."""
         self.count += 1
         columns = max(map(len, tokens))
@@ -70,10 +70,10 @@ class _Scripted:
         likelihoods = np.full(chosen.shape, np.nan, np.float32)
         sure = np.full(chosen.shape, np.nan, np.float32)
         for row, (own, start) in enumerate(zip(tokens, starts, strict=True)):
-            memory = session.keys[0, row, :, 0, 0]
+            memory = kv_cache.keys[0, row, :, 0, 0]
             memory[start : start + columns] = PADDING
             memory[start : start + len(own)] = torch.tensor(own)
-            script = int(session.audio[row, 0, 0])
+            script = int(kv_cache.audio[row, 0, 0])
             for column in range(skipped, len(own)):
                 transcript = tuple(memory[: start + column + 1].tolist())
                 choice = _next(script, transcript)
@@ -83,8 +83,10 @@ class _Scripted:
                     likelihoods[row, column - skipped] = _likelihood(
                         script, transcript, own[column + 1]
                     )
-        silence = np.array([_silence(int(script)) for script in session.audio[: len(tokens), 0, 0]])
-        return Chosen(chosen, likelihoods, sure, silence * (skipped > 0))
+        silence = np.array(
+            [_silence(int(script)) for script in kv_cache.audio[: len(tokens), 0, 0]]
+        )
+        return GreedyChoices(chosen, likelihoods, sure, silence * (skipped > 0))
 
 
 _SCRIPTS = st.integers(0, 10**6)
@@ -110,38 +112,44 @@ def test_any_draft_gives_what_plain_greedy_decoding_gives(
 ) -> None:
     drafts = [draft[: most - 1] for _, draft in rows]
     passes = _Scripted()
-    session = passes.session(len(rows), 1, most + 2 * len(PROMPT) + max(map(len, drafts)))
-    session.audio[:, 0, 0] = torch.tensor([script for script, _ in rows])
-    readings = decode(passes, session, [PROMPT] * len(rows), drafts, Limits(STOP, most))
-    for (script, _), draft, reading in zip(rows, drafts, readings, strict=True):
+    kv_cache = passes.kv_cache(len(rows), 1, most + 2 * len(PROMPT) + max(map(len, drafts)))
+    kv_cache.audio[:, 0, 0] = torch.tensor([script for script, _ in rows])
+    decoded_chunks = decode(
+        passes, kv_cache, [PROMPT] * len(rows), drafts, DecodingLimits(STOP, most)
+    )
+    for (script, _), draft, decoded in zip(rows, drafts, decoded_chunks, strict=True):
         plain = _plainly(script, most)
-        assert reading.tokens == plain
-        assert reading.passes <= len(plain) + (len(plain) < most)
+        assert decoded.tokens == plain
+        assert decoded.passes <= len(plain) + (len(plain) < most)
         expected = [
             _likelihood(script, (*PROMPT, *draft[:place]), token)
             for place, token in enumerate(draft)
         ]
-        np.testing.assert_allclose(reading.likelihoods, expected, rtol=1e-6)
+        np.testing.assert_allclose(decoded.likelihoods, expected, rtol=1e-6)
         ended = [*plain, STOP][:most]
         own = [
             _likelihood(script, (*PROMPT, *plain[:place]), token)
             for place, token in enumerate(ended)
         ]
-        assert reading.mean == pytest.approx(np.mean(own), rel=1e-5)
-        assert reading.silence == _silence(script)
-    assert passes.count == max(reading.passes for reading in readings)
+        assert decoded.mean == pytest.approx(np.mean(own), rel=1e-5)
+        assert decoded.silence == _silence(script)
+    assert passes.count == max(decoded.passes for decoded in decoded_chunks)
 
 
 @given(st.lists(_SCRIPTS, min_size=1, max_size=6))
 def test_right_drafts_take_one_pass_for_all(scripts: list[int]) -> None:
     most = 40
     passes = _Scripted()
-    session = passes.session(len(scripts), 1, 100)
-    session.audio[:, 0, 0] = torch.tensor(scripts)
+    kv_cache = passes.kv_cache(len(scripts), 1, 100)
+    kv_cache.audio[:, 0, 0] = torch.tensor(scripts)
     drafts = [_plainly(script, most)[: most - 1] for script in scripts]
-    readings = decode(passes, session, [PROMPT] * len(scripts), drafts, Limits(STOP, most))
+    decoded_chunks = decode(
+        passes, kv_cache, [PROMPT] * len(scripts), drafts, DecodingLimits(STOP, most)
+    )
     assert passes.count == 1
-    assert [reading.tokens for reading in readings] == [_plainly(each, most) for each in scripts]
+    assert [decoded.tokens for decoded in decoded_chunks] == [
+        _plainly(each, most) for each in scripts
+    ]
 
 
 @pytest.mark.parametrize(
@@ -157,8 +165,8 @@ def test_what_goes_round_is_given_up_where_it_may_be(
     draft: list[int], given_up: bool, said: int
 ) -> None:
     passes = _Scripted()
-    session = passes.session(1, 1, 100)
-    session.audio[0, 0, 0] = STUCK
-    (reading,) = decode(passes, session, [PROMPT], [draft], Limits(STOP, 40, given_up))
-    assert reading.tokens == ([1, 2] * 20)[:said]
-    assert reading.given_up is given_up
+    kv_cache = passes.kv_cache(1, 1, 100)
+    kv_cache.audio[0, 0, 0] = STUCK
+    (decoded,) = decode(passes, kv_cache, [PROMPT], [draft], DecodingLimits(STOP, 40, given_up))
+    assert decoded.tokens == ([1, 2] * 20)[:said]
+    assert decoded.given_up is given_up

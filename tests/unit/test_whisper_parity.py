@@ -20,9 +20,9 @@ from audio_score_server.runners.whisper.checkpoint import (
     load_whisper,
 )
 from audio_score_server.runners.whisper.decoder import TextDecoder
-from audio_score_server.runners.whisper.greedy import Limits, Reading, decode
-from audio_score_server.runners.whisper.hearing import Heard
+from audio_score_server.runners.whisper.greedy import DecodedChunk, DecodingLimits, decode
 from audio_score_server.runners.whisper.passes import EagerPasses
+from audio_score_server.runners.whisper.windowed_encoder import EncodedChunk
 from tests.checkpoints import RATE, WINDOW_S, babble, make_whisper
 
 RECORDINGS: Final = 300
@@ -61,20 +61,22 @@ class Ours:
 
     checkpoint: WhisperCheckpoint
     decoder: TextDecoder
-    heard: list[Heard]
+    heard: list[EncodedChunk]
 
-    def read(self, places: list[int], drafts: list[list[int]], most: int = MOST) -> list[Reading]:
+    def read(
+        self, places: list[int], drafts: list[list[int]], most: int = MOST
+    ) -> list[DecodedChunk]:
         """Transcribe some of the recordings as one batch."""
-        vocabulary = self.checkpoint.scribe.vocabulary
+        vocabulary = self.checkpoint.transcriber.vocabulary
         prompt = vocabulary.prompt(LANGUAGE)
         drafts = [draft[: most - 1] for draft in drafts]
         passes = EagerPasses(self.decoder)
         capacity = most + 2 * len(prompt) + max(map(len, drafts))
-        session = passes.session(len(places), len(self.heard[0].hidden), capacity)
+        kv_cache = passes.kv_cache(len(places), len(self.heard[0].hidden), capacity)
         for row, place in enumerate(places):
-            session.audio[row] = self.heard[place].hidden
-        limits = Limits(vocabulary.stop, most)
-        return decode(passes, session, [prompt] * len(places), drafts, limits)
+            kv_cache.audio[row] = self.heard[place].hidden
+        limits = DecodingLimits(vocabulary.stop, most)
+        return decode(passes, kv_cache, [prompt] * len(places), drafts, limits)
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +133,7 @@ def _said(tokens: list[int], model: Any) -> list[int]:
 def ours(folder: Path, theirs: Theirs, waveforms: list[Waveform]) -> Ours:
     """The package's checkpoint; the decoder by itself, to give it drafts as tokens."""
     checkpoint = load_whisper(folder, folder, torch.device("cpu"), Precision(torch.float32), 8)
-    vocabulary = checkpoint.scribe.vocabulary
+    vocabulary = checkpoint.transcriber.vocabulary
     with torch.inference_mode():
         decoder = decoder_of(theirs.model.model.decoder, vocabulary)
     return Ours(checkpoint, decoder, _hear(checkpoint, waveforms))
@@ -140,9 +142,14 @@ def ours(folder: Path, theirs: Theirs, waveforms: list[Waveform]) -> Ours:
 @torch.inference_mode()
 def _hear(
     checkpoint: WhisperCheckpoint, waveforms: list[Waveform], layer: int | None = None
-) -> list[Heard]:
-    ear = checkpoint.ear(WINDOW_S, layer)
-    return [heard for (heard,) in ear.hear([ear.prepare(each) for each in waveforms], 8)]
+) -> list[EncodedChunk]:
+    windowed_encoder = checkpoint.windowed_encoder(WINDOW_S, layer)
+    return [
+        heard
+        for (heard,) in windowed_encoder.encode(
+            [windowed_encoder.prepare(each) for each in waveforms], 8
+        )
+    ]
 
 
 def test_the_recordings_make_for_a_hard_test(theirs: Theirs) -> None:
@@ -227,11 +234,11 @@ def test_whatever_is_drafted_the_transcript_is_that_of_plain_greedy_decoding(
     chance = np.random.default_rng(1)
     for batch in _batches():
         drafts = [_draft(place, theirs, chance) for place in batch]
-        for place, reading in zip(batch, ours.read(batch, drafts, most), strict=True):
+        for place, decoded in zip(batch, ours.read(batch, drafts, most), strict=True):
             if theirs.clear[place]:
                 plain = theirs.said[place][:most]
-                assert reading.tokens == plain
-                assert reading.passes <= len(plain) + (len(plain) < most)
+                assert decoded.tokens == plain
+                assert decoded.passes <= len(plain) + (len(plain) < most)
 
 
 @torch.inference_mode()
@@ -239,8 +246,8 @@ def test_a_right_draft_costs_one_pass(ours: Ours, theirs: Theirs) -> None:
     places = [place for place in range(40) if theirs.clear[place]]
     for start in range(0, len(places), 8):
         batch = places[start : start + 8]
-        readings = ours.read(batch, [theirs.said[place] for place in batch])
-        assert [reading.passes for reading in readings] == [1] * len(batch)
+        decoded_chunks = ours.read(batch, [theirs.said[place] for place in batch])
+        assert [decoded.passes for decoded in decoded_chunks] == [1] * len(batch)
 
 
 @torch.inference_mode()
@@ -249,25 +256,25 @@ def test_a_transcript_does_not_depend_on_its_batch(ours: Ours, theirs: Theirs) -
     batch = [place for place in range(30) if theirs.clear[place]][:8]
     drafts = [_draft(place, theirs, chance) for place in batch]
     together = ours.read(batch, drafts)
-    for place, draft, reading in zip(batch, drafts, together, strict=True):
+    for place, draft, decoded in zip(batch, drafts, together, strict=True):
         (alone,) = ours.read([place], [draft])
-        assert alone.tokens == reading.tokens
-        assert alone.passes == reading.passes
-        np.testing.assert_allclose(alone.likelihoods, reading.likelihoods, atol=1e-4, rtol=1e-4)
+        assert alone.tokens == decoded.tokens
+        assert alone.passes == decoded.passes
+        np.testing.assert_allclose(alone.likelihoods, decoded.likelihoods, atol=1e-4, rtol=1e-4)
 
 
 @torch.inference_mode()
 def test_likelihoods_are_those_of_the_draft_read_aloud(ours: Ours, theirs: Theirs) -> None:
     chance = np.random.default_rng(3)
-    prompt = ours.checkpoint.scribe.vocabulary.prompt(LANGUAGE)
+    prompt = ours.checkpoint.transcriber.vocabulary.prompt(LANGUAGE)
     batch = list(range(14))
     drafts = [_draft(place, theirs, chance)[: MOST - 1] for place in batch]
     assert {len(draft) for draft in drafts} >= {0, MOST - 1}
-    for place, draft, reading in zip(batch, drafts, ours.read(batch, drafts), strict=True):
+    for place, draft, decoded in zip(batch, drafts, ours.read(batch, drafts), strict=True):
         tokens = torch.tensor([[*prompt, *draft]])
         scores = theirs.model(
             encoder_outputs=(theirs.last[place : place + 1],), decoder_input_ids=tokens
         ).logits[0, len(prompt) - 1 : -1]
         likelihoods = scores.log_softmax(dim=1)[range(len(draft)), draft]
-        assert reading.likelihoods.dtype == np.float32
-        np.testing.assert_allclose(reading.likelihoods, likelihoods, atol=1e-4, rtol=1e-4)
+        assert decoded.likelihoods.dtype == np.float32
+        np.testing.assert_allclose(decoded.likelihoods, likelihoods, atol=1e-4, rtol=1e-4)

@@ -11,8 +11,8 @@ import torch
 from transformers import WhisperForConditionalGeneration
 
 from audio_score_server.runners.whisper import passes as passes_module
-from audio_score_server.runners.whisper.decoder import Choices, Session, TextDecoder
-from audio_score_server.runners.whisper.greedy import Limits, Reading, decode
+from audio_score_server.runners.whisper.decoder import Choices, KVCache, TextDecoder
+from audio_score_server.runners.whisper.greedy import DecodedChunk, DecodingLimits, decode
 from audio_score_server.runners.whisper.passes import EagerPasses, ReplayedPasses
 from tests.checkpoints import make_whisper
 
@@ -27,9 +27,9 @@ class _Uncaptured:
     replayed: list[tuple[int, int, int]]
 
     def __init__(
-        self, decoder: TextDecoder, session: Session, shape: tuple[int, int, int], pool: object
+        self, decoder: TextDecoder, kv_cache: KVCache, shape: tuple[int, int, int], pool: object
     ) -> None:
-        self._decoder, self._session, self._shape = decoder, session, shape
+        self._decoder, self._session, self._shape = decoder, kv_cache, shape
 
     def replay(self, tokens: torch.Tensor, starts: torch.Tensor) -> Choices:
         rows, columns, skipped = self._shape
@@ -67,14 +67,14 @@ def _read(
     seed: int,
     most: int = 60,
     positions: int = POSITIONS,
-) -> list[Reading]:
+) -> list[DecodedChunk]:
     capacity = most + 2 * len(PROMPT) + max(map(len, drafts))
-    session = passes.session(len(drafts), positions, capacity)
+    kv_cache = passes.kv_cache(len(drafts), positions, capacity)
     sound = torch.randn(
         len(drafts), positions, WIDTH, generator=torch.Generator().manual_seed(seed)
     )
-    session.audio[: len(drafts)] = sound
-    return decode(passes, session, [PROMPT] * len(drafts), drafts, Limits(STOP, most))
+    kv_cache.audio[: len(drafts)] = sound
+    return decode(passes, kv_cache, [PROMPT] * len(drafts), drafts, DecodingLimits(STOP, most))
 
 
 def test_replayed_passes_say_what_eager_ones_say(
@@ -87,8 +87,8 @@ def test_replayed_passes_say_what_eager_ones_say(
         rows = 1 + seed % ROWS
         plain = _read(eager, [[] for _ in range(rows)], seed)
         drafts = [
-            [token if chance.random() > 0.05 else 9 for token in reading.tokens[:59]]
-            for reading in plain
+            [token if chance.random() > 0.05 else 9 for token in decoded.tokens[:59]]
+            for decoded in plain
         ]
         for mine, theirs in zip(
             _read(captured, drafts, seed), _read(eager, drafts, seed), strict=True
@@ -106,9 +106,9 @@ def test_windows_of_several_lengths_are_replayed_in_one_memory(
 ) -> None:
     eager = EagerPasses(decoder)
     captured = ReplayedPasses(decoder, 2, [8, 13, POSITIONS], len(PROMPT))
-    sessions = [captured.session(2, length, 80) for length in (8, 13, POSITIONS)]
-    assert len({session.audio.data_ptr() for session in sessions}) == 1
-    assert len({session.keys.data_ptr() for session in sessions}) == 1
+    sessions = [captured.kv_cache(2, length, 80) for length in (8, 13, POSITIONS)]
+    assert len({kv_cache.audio.data_ptr() for kv_cache in sessions}) == 1
+    assert len({kv_cache.keys.data_ptr() for kv_cache in sessions}) == 1
     for seed, positions in enumerate((POSITIONS, 8, 13, 8, POSITIONS)):
         (mine, _), (theirs, _) = (
             _read(passes, [[9, 11], []], seed, positions=positions) for passes in (captured, eager)
@@ -124,11 +124,11 @@ def test_what_fits_no_capture_goes_at_once(
     decoder: TextDecoder, replayed: list[tuple[int, int, int]]
 ) -> None:
     captured = ReplayedPasses(decoder, ROWS, [POSITIONS], len(PROMPT))
-    session = captured.session(2, POSITIONS, 80)
-    session.audio.normal_(generator=torch.Generator().manual_seed(0))
+    kv_cache = captured.kv_cache(2, POSITIONS, 80)
+    kv_cache.audio.normal_(generator=torch.Generator().manual_seed(0))
     wide = [PROMPT + [9] * 70, PROMPT]
-    chosen = captured(session, wide, [0, 0], len(PROMPT) - 1)
-    expected = EagerPasses(decoder)(session, wide, [0, 0], len(PROMPT) - 1)
+    chosen = captured(kv_cache, wide, [0, 0], len(PROMPT) - 1)
+    expected = EagerPasses(decoder)(kv_cache, wide, [0, 0], len(PROMPT) - 1)
     assert replayed == []
     np.testing.assert_array_equal(chosen.tokens, expected.tokens)
     np.testing.assert_allclose(chosen.followed, expected.followed, atol=1e-5)
@@ -139,15 +139,15 @@ def test_memory_that_does_not_fit_is_made_anew(
     decoder: TextDecoder, replayed: list[tuple[int, int, int]]
 ) -> None:
     captured = ReplayedPasses(decoder, ROWS, [POSITIONS], len(PROMPT))
-    own = captured.session(1, POSITIONS, 80)
-    assert captured.session(ROWS, POSITIONS, LONGEST) is own
+    own = captured.kv_cache(1, POSITIONS, 80)
+    assert captured.kv_cache(ROWS, POSITIONS, LONGEST) is own
     for rows, positions, capacity in (
         (ROWS + 1, POSITIONS, 80),
         (1, POSITIONS - 1, 80),
         # The margin behind the longest transcript holds no padding as wide as a long draft.
         (2, POSITIONS, 2 * LONGEST),
     ):
-        fresh = captured.session(rows, positions, capacity)
+        fresh = captured.kv_cache(rows, positions, capacity)
         assert fresh is not own
         assert fresh.audio.shape == (rows, positions, WIDTH)
         assert fresh.keys.shape[1:3] == (rows, capacity)
@@ -159,9 +159,9 @@ def test_what_remembers_something_else_is_not_replayed(
     decoder: TextDecoder, replayed: list[tuple[int, int, int]]
 ) -> None:
     captured = ReplayedPasses(decoder, ROWS, [POSITIONS], len(PROMPT))
-    session = captured.session(1, POSITIONS - 1, 80)
-    captured(session, [PROMPT], [0], len(PROMPT) - 1)
-    captured(session, [[9]], [len(PROMPT)], 0)
+    kv_cache = captured.kv_cache(1, POSITIONS - 1, 80)
+    captured(kv_cache, [PROMPT], [0], len(PROMPT) - 1)
+    captured(kv_cache, [[9]], [len(PROMPT)], 0)
     assert replayed == []
 
 

@@ -20,8 +20,8 @@ from audio_score_server.runners.precision import Precision
 from audio_score_server.runners.protocol import Runner
 from audio_score_server.runners.registry import Loader
 from audio_score_server.runners.whisper.checkpoint import load_whisper
-from audio_score_server.runners.whisper.drafting import said_of
-from audio_score_server.runners.whisper.scribe import Task
+from audio_score_server.runners.whisper.drafting import covered_by
+from audio_score_server.runners.whisper.transcriber import Task
 from audio_score_server.runners.whisper.vocabulary import joined
 from audio_score_server.settings import Settings, WhisperSettings
 from tests.checkpoints import LANGUAGES, RATE, WINDOW_S, babble, make_whisper
@@ -162,8 +162,8 @@ def test_a_checkpoint_for_english_hears_english(made: Path, waveforms: list[Wave
     encodings = _run(_load(made / "english"), waveforms)
     assert _texts(encodings) == _Theirs(made / "english", waveforms).texts()
     assert {encoding.transcript.language for encoding in encodings} == {"en"}
-    again = _run(_load(made / "english", language="en"), waveforms)
-    assert _texts(again) == _texts(encodings)
+    retry = _run(_load(made / "english", language="en"), waveforms)
+    assert _texts(retry) == _texts(encodings)
 
 
 def test_a_checkpoint_for_english_objects_to_other_languages(
@@ -171,9 +171,14 @@ def test_a_checkpoint_for_english_objects_to_other_languages(
 ) -> None:
     english = _load(made / "english")
     texts = ["Der Hund ist im Garten und die Katze liegt auf dem warmen alten Dach."]
-    assert english.objection(["The dog is in the garden, and the cat is on the warm roof."]) is None
-    assert "English only" in str(english.objection(texts))
-    assert runner.objection(texts) is None
+    assert (
+        english.compatibility_warning(
+            ["The dog is in the garden, and the cat is on the warm roof."]
+        )
+        is None
+    )
+    assert "English only" in str(english.compatibility_warning(texts))
+    assert runner.compatibility_warning(texts) is None
 
 
 @pytest.mark.parametrize(("name", "known"), [("whisper", "de, en, zh"), ("english", "en")])
@@ -290,7 +295,7 @@ def test_each_part_is_expected_to_say_no_more_than_it_may(made: Path) -> None:
         (own,) = runner.run([Utterance(part, runner.expected(" ".join(rest)))])
         assert own.evidence is not None
         draft = [ord(letter) for letter in rest[: most - 1]]
-        covered = said_of(draft, [ord(letter) for letter in words])
+        covered = covered_by(draft, [ord(letter) for letter in words])
         evidence += own.evidence[:covered].tolist()
     evidence += [0.0] * (len(whole) - len(evidence))
     assert evidence[-1] == 0.0
@@ -302,11 +307,13 @@ def test_each_part_is_expected_to_say_no_more_than_it_may(made: Path) -> None:
 @torch.inference_mode()
 def test_a_right_text_costs_one_pass_for_each_part(made: Path, waveforms: list[Waveform]) -> None:
     checkpoint = load_whisper(made / "whisper", made / "whisper", CPU, Precision(torch.float32), 8)
-    ear = checkpoint.ear(WINDOW_S)
-    recordings = [ear.prepare(waveform) for waveform in (*waveforms, _long(0), _long(6))]
-    heard = ear.hear(recordings, 8)
-    plain = checkpoint.scribe.transcribe([Task(parts, "en", "") for parts in heard], MOST)
-    drafted = checkpoint.scribe.transcribe(
+    windowed_encoder = checkpoint.windowed_encoder(WINDOW_S)
+    recordings = [
+        windowed_encoder.prepare(waveform) for waveform in (*waveforms, _long(0), _long(6))
+    ]
+    heard = windowed_encoder.encode(recordings, 8)
+    plain = checkpoint.transcriber.transcribe([Task(parts, "en", "") for parts in heard], MOST)
+    drafted = checkpoint.transcriber.transcribe(
         [Task(parts, "en", each.text) for parts, each in zip(heard, plain, strict=True)], MOST
     )
     for parts, before, after in zip(heard, plain, drafted, strict=True):
@@ -403,8 +410,8 @@ def test_bfloat16_hears_nearly_the_same(
     made: Path, runner: Runner[Any], waveforms: list[Waveform]
 ) -> None:
     coarse = _load(made / "whisper", dtype="bfloat16")
-    assert coarse.placement.dtype == "bfloat16"
-    assert 2 * coarse.placement.size == runner.placement.size
+    assert coarse.info.dtype == "bfloat16"
+    assert 2 * coarse.info.size == runner.info.size
     expected = Transcript("a b c", "word", "en")
     for left, right in zip(
         _run(coarse, waveforms, expected), _run(runner, waveforms, expected), strict=True
@@ -457,9 +464,9 @@ def test_weights_unlike_their_configuration_are_refused(
     folder: Path, changes: dict[str, int]
 ) -> None:
     _change(folder / "config.json", **changes)
-    with pytest.raises(ModelLoadError, match="missing or of another shape") as refusal:
+    with pytest.raises(ModelLoadError, match="missing or of another shape") as rejection:
         _load(folder)
-    assert "\n" not in str(refusal.value)
+    assert "\n" not in str(rejection.value)
 
 
 def test_a_checkpoint_that_does_not_tell_its_prompt_is_refused(folder: Path) -> None:
@@ -473,6 +480,6 @@ def test_a_checkpoint_that_does_not_tell_its_prompt_is_refused(folder: Path) -> 
 )
 def test_damaged_files_are_told_in_one_line(folder: Path, name: str) -> None:
     (folder / name).write_bytes(b"nonsense")
-    with pytest.raises(ModelLoadError) as refusal:
+    with pytest.raises(ModelLoadError) as rejection:
         _load(folder)
-    assert "\n" not in str(refusal.value)
+    assert "\n" not in str(rejection.value)

@@ -27,9 +27,9 @@ from audio_score_server.runners.whisper.checkpoint import (
 )
 from audio_score_server.runners.whisper.converted import read_converted
 from audio_score_server.runners.whisper.decoder import TextDecoder
-from audio_score_server.runners.whisper.hearing import Heard
 from audio_score_server.runners.whisper.passes import EagerPasses
-from audio_score_server.runners.whisper.scribe import Task
+from audio_score_server.runners.whisper.transcriber import Task
+from audio_score_server.runners.whisper.windowed_encoder import EncodedChunk
 from tests.process.server import ROOT
 
 # Passes of 30 s with true weights take their time where the processor is busy otherwise.
@@ -62,13 +62,13 @@ class Trained:
     checkpoint: WhisperCheckpoint
     theirs: Any
     mel: torch.Tensor
-    heard: list[list[Heard]]
+    heard: list[list[EncodedChunk]]
     hidden: torch.Tensor
     decoder: TextDecoder
 
     def prompt(self) -> list[int]:
         """What transcripts start with."""
-        return self.checkpoint.scribe.vocabulary.prompt("en")
+        return self.checkpoint.transcriber.vocabulary.prompt("en")
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def trained(request: pytest.FixtureRequest, waveforms: list[Waveform]) -> Traine
     whisper: Any = WhisperFeatureExtractor
     samples = [waveform.samples for waveform in waveforms]
     mel = whisper()(samples, sampling_rate=_RATE, return_tensors="pt").input_features
-    vocabulary = checkpoint.scribe.vocabulary
+    vocabulary = checkpoint.transcriber.vocabulary
     with torch.inference_mode():
         decoder = decoder_of(theirs.model.decoder, vocabulary)
     heard = _heard(checkpoint, waveforms)
@@ -100,19 +100,19 @@ def trained(request: pytest.FixtureRequest, waveforms: list[Waveform]) -> Traine
 
 
 @torch.inference_mode()
-def _heard(checkpoint: WhisperCheckpoint, waveforms: list[Waveform]) -> list[list[Heard]]:
-    ear = checkpoint.ear(30)
-    return ear.hear([ear.prepare(each) for each in waveforms], 8)
+def _heard(checkpoint: WhisperCheckpoint, waveforms: list[Waveform]) -> list[list[EncodedChunk]]:
+    windowed_encoder = checkpoint.windowed_encoder(30)
+    return windowed_encoder.encode([windowed_encoder.prepare(each) for each in waveforms], 8)
 
 
-def _hidden(heard: list[list[Heard]]) -> torch.Tensor:
+def _hidden(heard: list[list[EncodedChunk]]) -> torch.Tensor:
     return torch.stack([part.hidden for (part,) in heard])
 
 
 @torch.inference_mode()
-def _texts(checkpoint: WhisperCheckpoint, heard: list[list[Heard]]) -> list[str]:
+def _texts(checkpoint: WhisperCheckpoint, heard: list[list[EncodedChunk]]) -> list[str]:
     tasks = [Task(parts, "en", "") for parts in heard]
-    return [each.text for each in checkpoint.scribe.transcribe(tasks, _MOST)]
+    return [each.text for each in checkpoint.transcriber.transcribe(tasks, _MOST)]
 
 
 def test_it_writes_what_is_said(trained: Trained) -> None:
@@ -135,9 +135,9 @@ def _generated(trained: Trained) -> list[list[int]]:
         num_beams=1,
         do_sample=False,
         max_new_tokens=_MOST,
-        **(english if trained.checkpoint.scribe.vocabulary.languages else {}),
+        **(english if trained.checkpoint.transcriber.vocabulary.languages else {}),
     )
-    start, stop = len(trained.prompt()), trained.checkpoint.scribe.vocabulary.stop
+    start, stop = len(trained.prompt()), trained.checkpoint.transcriber.vocabulary.stop
     rows = [row[start:] if row[:1] == trained.prompt()[:1] else row for row in written.tolist()]
     return [row[: row.index(stop)] if stop in row else row for row in rows]
 
@@ -145,16 +145,16 @@ def _generated(trained: Trained) -> list[list[int]]:
 @torch.inference_mode()
 def _read(trained: Trained, drafts: list[list[int]]) -> list[list[int]]:
     """The tokens of the package's decoding."""
-    vocabulary = trained.checkpoint.scribe.vocabulary
+    vocabulary = trained.checkpoint.transcriber.vocabulary
     rows, prompt = len(trained.hidden), trained.prompt()
     drafts = drafts or [[]] * rows
     passes = EagerPasses(trained.decoder)
     capacity = _MOST + 2 * len(prompt) + max(map(len, drafts))
-    session = passes.session(rows, trained.hidden.shape[1], capacity)
-    session.audio[:] = trained.hidden
-    limits = greedy.Limits(vocabulary.stop, _MOST)
-    readings = greedy.decode(passes, session, [prompt] * rows, drafts, limits)
-    return [reading.tokens for reading in readings]
+    kv_cache = passes.kv_cache(rows, trained.hidden.shape[1], capacity)
+    kv_cache.audio[:] = trained.hidden
+    limits = greedy.DecodingLimits(vocabulary.stop, _MOST)
+    decoded_chunks = greedy.decode(passes, kv_cache, [prompt] * rows, drafts, limits)
+    return [decoded.tokens for decoded in decoded_chunks]
 
 
 def test_ctranslate2_itself_hears_and_writes_the_same(trained: Trained) -> None:
@@ -209,11 +209,11 @@ def test_the_twin_of_transformers_gives_the_same(
         load_whisper(each, each, _CPU, Precision(torch.float32), 8) for each in (converted, made)
     )
     assert left.fingerprint == right.fingerprint
-    mine, theirs = left.scribe.vocabulary, right.scribe.vocabulary
+    mine, theirs = left.transcriber.vocabulary, right.transcriber.vocabulary
     assert mine.prompt("en") == theirs.prompt("en")
     assert mine.languages == theirs.languages
-    assert (mine.stop, mine.unsaid, mine.unsaid_first) == (
-        *(theirs.stop, theirs.unsaid, theirs.unsaid_first),
+    assert (mine.stop, mine.suppressed, mine.suppressed_first) == (
+        *(theirs.stop, theirs.suppressed, theirs.suppressed_first),
     )
     limits = DecodeLimits(_RATE, 0.1, 60)
     paths = [_SHARED / "speech" / name for name in ("jfk.flac", "s00_a.flac")]

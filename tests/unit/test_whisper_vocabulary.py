@@ -11,7 +11,7 @@ from transformers import AutoTokenizer, GenerationConfig
 
 from audio_score_server.errors import ModelLoadError
 from audio_score_server.runners.whisper.vocabulary import DraftText, Vocabulary, joined
-from audio_score_server.writing import plain, unspaced, words
+from audio_score_server.tokenization import plain, unspaced, words
 from tests.checkpoints import make_whisper
 
 
@@ -76,13 +76,13 @@ def test_only_languages_that_the_model_knows_are_taken(
 
 
 def test_tokens_that_are_never_said_are_the_checkpoints(vocabulary: Vocabulary) -> None:
-    assert {3, 7} < set(vocabulary.unsaid)
-    assert vocabulary.unsaid_first == [5, vocabulary.stop]
+    assert {3, 7} < set(vocabulary.suppressed)
+    assert vocabulary.suppressed_first == [5, vocabulary.stop]
 
 
 def test_the_end_may_be_the_first_of_several_tokens(folder: Path, vocabulary: Vocabulary) -> None:
     assert _load(folder, eos_token_id=[vocabulary.stop, 1]).stop == vocabulary.stop
-    assert _load(folder, suppress_tokens=None, begin_suppress_tokens=None).unsaid == []
+    assert _load(folder, suppress_tokens=None, begin_suppress_tokens=None).suppressed == []
 
 
 @pytest.mark.parametrize(

@@ -25,13 +25,13 @@ def _noise(seconds: float, seed: int = 0) -> FloatArray:
 def test_the_parts_are_the_recording_in_order(
     length: int, longest_s: float, step: int, gain: float
 ) -> None:
-    parts = cut(np.float32(gain) * _noise(6)[:length], RATE, longest_s, step)
-    assert parts[0].start == 0
-    assert parts[-1].stop == length
-    assert [part.stop for part in parts[:-1]] == [part.start for part in parts[1:]]
-    assert all(part.stop - part.start <= longest_s * RATE for part in parts)
-    assert all(part.start % step == 0 for part in parts)
-    assert all(part.stop > part.start for part in parts[1:])
+    chunks = cut(np.float32(gain) * _noise(6)[:length], RATE, longest_s, step)
+    assert chunks[0].start == 0
+    assert chunks[-1].stop == length
+    assert [chunk.stop for chunk in chunks[:-1]] == [chunk.start for chunk in chunks[1:]]
+    assert all(chunk.stop - chunk.start <= longest_s * RATE for chunk in chunks)
+    assert all(chunk.start % step == 0 for chunk in chunks)
+    assert all(chunk.stop > chunk.start for chunk in chunks[1:])
 
 
 @pytest.mark.parametrize("length", [0, 1, 320, 2 * RATE - 1, 2 * RATE])
@@ -69,12 +69,12 @@ def test_every_window_has_its_own_pause() -> None:
     samples = _noise(6)
     for pause_s in (1.8, 3.3, 4.9):
         samples[int((pause_s - 0.1) * RATE) : int((pause_s + 0.1) * RATE)] = 0
-    stops = [part.stop / RATE for part in cut(samples, RATE, 2.0, 320)]
+    stops = [chunk.stop / RATE for chunk in cut(samples, RATE, 2.0, 320)]
     assert stops == pytest.approx([1.8, 3.3, 4.9, 6.0], abs=0.05)
 
 
 def test_silence_is_cut_as_seldom_as_may_be() -> None:
-    stops = [part.stop / RATE for part in cut(np.zeros(5 * RATE, np.float32), RATE, 2.0, 320)]
+    stops = [chunk.stop / RATE for chunk in cut(np.zeros(5 * RATE, np.float32), RATE, 2.0, 320)]
     assert stops == [2.0, 4.0, 5.0]
 
 

@@ -13,7 +13,7 @@ from audio_score_server.language.phones import PHONES
 from audio_score_server.runners.phones.alignment import align
 from audio_score_server.runners.phones.decoding import heard_phones
 from audio_score_server.scoring.words import WordDetail
-from audio_score_server.scoring.words_by_phones import Sounds, phrases, words_by_phones
+from audio_score_server.scoring.words_by_phones import AlignedPhones, phrases, words_by_phones
 from tests.support import certain_sound
 
 RATE = 50.0
@@ -35,7 +35,7 @@ def _aligned(labels: str, words: tuple[SpokenWord, ...]) -> Alignment:
 
 def _details(labels: str, line: str = LINE, clip: str = CLIP) -> tuple[WordDetail, ...]:
     words = _line(line)
-    sounds = Sounds(words, _aligned(clip, words), _aligned(labels, words), RATE)
+    sounds = AlignedPhones(words, _aligned(clip, words), _aligned(labels, words), RATE)
     return words_by_phones(sounds, (len(clip.split()) / RATE, len(labels.split()) / RATE))
 
 
@@ -50,13 +50,13 @@ def _pause(seconds: float) -> str:
 def test_the_clip_itself_says_every_word() -> None:
     details = _details(CLIP)
     assert [(word.text, word.status) for word in details] == [
-        (word.text, "said") for word in _line(LINE)
+        (word.text, "correct") for word in _line(LINE)
     ]
     for word in details:
         assert word.score == pytest.approx(1.0)
-        assert word.heard is None
+        assert word.heard == ()
         assert word.recording == word.reference
-        assert [phone.heard for phone in word.phones] == [None] * len(word.phones)
+        assert [phone.heard for phone in word.phones] == [()] * len(word.phones)
 
 
 def test_words_begin_and_end_between_the_marks_of_their_phones() -> None:
@@ -65,7 +65,7 @@ def test_words_begin_and_end_between_the_marks_of_their_phones() -> None:
     assert at.recording is not None
     # Marks at frames 1, 4, 7 and 10; frames are 20 ms long.
     assert look.recording.start == pytest.approx(0.0, abs=1e-6)
-    assert look.recording.stop == at.recording.start == pytest.approx((8 + 10) / 2 / RATE)
+    assert look.recording.end == at.recording.start == pytest.approx((8 + 10) / 2 / RATE)
 
 
 def test_a_phone_reaches_no_further_than_it_can() -> None:
@@ -78,50 +78,50 @@ def test_a_phone_reaches_no_further_than_it_can() -> None:
 
 def test_half_of_the_line_misses_the_other_half() -> None:
     details = _details("- L - UH - K - AE - T - - - -")
-    assert [word.status for word in details] == ["said", "said", "missed", "missed"]
+    assert [word.status for word in details] == ["correct", "correct", "omission", "omission"]
     for word in details[2:]:
         assert word.score == pytest.approx(0, abs=1e-6)
         assert word.recording is None
         assert word.reference is not None
-        assert word.heard is None
+        assert word.heard == ()
         assert all(phone.recording is None and phone.score < 1e-6 for phone in word.phones)
 
 
 def test_another_word_in_its_place_is_heard_instead() -> None:
     details = _details("- L - UH - K - AE - T - DH - IH - S - - K - AA - R - -")
-    assert [word.status for word in details] == ["said", "said", "said", "changed"]
-    assert details[3].heard == "K AA R"
+    assert [word.status for word in details] == ["correct", "correct", "correct", "substitution"]
+    assert details[3].heard == ("K", "AA", "R")
     assert details[3].score < 0.5
     assert details[3].recording is not None
     assert details[2].recording is not None
-    assert details[3].recording.start >= details[2].recording.stop
+    assert details[3].recording.start >= details[2].recording.end
 
 
 def test_one_wrong_phone_leaves_the_word_said_and_tells_what_was_heard() -> None:
     *_, ship = _details("- L - UH - K - AE - T - DH - IH - S - SH - IY - P - -")
-    assert ship.status == "said"
-    assert [phone.heard for phone in ship.phones] == [None, "IY", None]
+    assert ship.status == "correct"
+    assert [phone.heard for phone in ship.phones] == [(), ("IY",), ()]
     assert ship.phones[1].score == pytest.approx(0.0, abs=0.01)
     assert 0.5 < ship.score < 0.8
 
 
 def test_words_that_nobody_expected_are_added_where_they_were_heard() -> None:
     assert _statuses("- L - UH - K - AE - T - - M - AY - G - DH - IH - S - SH - IH - P - -") == [
-        ("look", "said"),
-        ("at", "said"),
-        ("M AY G", "added"),
-        ("this", "said"),
-        ("ship", "said"),
+        ("look", "correct"),
+        ("at", "correct"),
+        ("M AY G", "insertion"),
+        ("this", "correct"),
+        ("ship", "correct"),
     ]
 
 
 def test_words_before_the_line_and_after_it_are_added() -> None:
     before, *_, after = _details(f"Y EH Z {_pause(0.5)} {CLIP} {_pause(0.5)} N AW W")
-    assert (before.text, before.status) == ("Y EH Z", "added")
-    assert (after.text, after.status) == ("N AW W", "added")
+    assert (before.text, before.status) == ("Y EH Z", "insertion")
+    assert (after.text, after.status) == ("N AW W", "insertion")
     assert before.reference is after.reference is None
     assert before.recording is not None
-    assert before.recording.stop < 0.2
+    assert before.recording.end < 0.2
 
 
 def test_added_words_with_a_pause_between_them_are_two() -> None:
@@ -130,24 +130,24 @@ def test_added_words_with_a_pause_between_them_are_two() -> None:
 
 
 @pytest.mark.parametrize(
-    ("extra", "added"),
+    ("extra", "insertions"),
     [("AH", 0), ("AH M", 0), (f"AH {_pause(0.22)} M", 1), ("AH M AH", 1)],
 )
-def test_a_slip_is_no_word(extra: str, added: int) -> None:
+def test_a_slip_is_no_word(extra: str, insertions: int) -> None:
     details = _details(f"{CLIP} {_pause(0.3)} {extra} - -")
-    assert [word.status for word in details].count("added") == added
+    assert [word.status for word in details].count("insertion") == insertions
 
 
 def test_a_phone_at_the_end_of_a_word_belongs_to_it() -> None:
     look, *_ = _details("- L - UH - K S - - AE - T - DH - IH - S - SH - IH - P - -")
-    assert look.status == "said"
-    assert look.phones[2].heard is None
+    assert look.status == "correct"
+    assert look.phones[2].heard == ()
     assert look.phones[2].score < 1
 
 
 def test_silence_misses_every_word() -> None:
     details = _details("- - - - - -")
-    assert [word.status for word in details] == ["missed"] * 4
+    assert [word.status for word in details] == ["omission"] * 4
     assert [word.score for word in details] == pytest.approx([0.0] * 4, abs=1e-6)
 
 
@@ -159,7 +159,7 @@ def test_a_lone_phone_far_away_is_no_part_of_a_word() -> None:
 def test_words_without_phones_are_left_out() -> None:
     words = (*_line("a:AH"), SpokenWord("-", ()), *_line("b:B"))
     sound = _aligned("AH - B", words)
-    details = words_by_phones(Sounds(words, sound, sound, RATE), (1, 1))
+    details = words_by_phones(AlignedPhones(words, sound, sound, RATE), (1, 1))
     assert [word.text for word in details] == ["a", "b"]
 
 
@@ -186,14 +186,16 @@ def test_every_word_is_told_of_once_in_order(
         for place, size in enumerate(sizes)
     )
     alignments = _aligned(" ".join(clip), words), _aligned(" ".join(dub), words)
-    details = words_by_phones(Sounds(words, *alignments, RATE), (len(clip) / RATE, len(dub) / RATE))
-    expected = [word for word in details if word.status != "added"]
+    details = words_by_phones(
+        AlignedPhones(words, *alignments, RATE), (len(clip) / RATE, len(dub) / RATE)
+    )
+    expected = [word for word in details if word.status != "insertion"]
     assert [word.text for word in expected] == [word.text for word in words]
     for detail in details:
         assert 0 <= detail.score <= 1
-        assert (detail.recording is None) == (detail.status == "missed")
-        assert (detail.heard is None) == (detail.status in ("said", "missed"))
+        assert (detail.recording is None) == (detail.status == "omission")
+        assert (detail.heard == ()) == (detail.status in ("correct", "omission"))
         for span in (detail.recording, detail.reference):
-            assert span is None or 0 <= span.start < span.stop
-        assert detail.recording is None or detail.recording.stop <= len(dub) / RATE
-        assert detail.reference is None or detail.reference.stop <= len(clip) / RATE
+            assert span is None or 0 <= span.start < span.end
+        assert detail.recording is None or detail.recording.end <= len(dub) / RATE
+        assert detail.reference is None or detail.reference.end <= len(clip) / RATE

@@ -5,16 +5,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audio_score_server.scoring.spans import Span
+from audio_score_server.scoring.time_spans import TimeSpan
 from audio_score_server.scoring.words import PhoneDetail, WordDetail
 from audio_score_server.scoring.words_by_text import with_times, words_by_text
 
 
 def _told(expected: str, heard: str, language: str | None = "en") -> list[str]:
     """Each word with a mark of its status: + added, - missed, and what was heard instead."""
-    marks = {"said": "{}", "missed": "-{}", "added": "+{}", "changed": "{}={}"}
+    marks = {"correct": "{}", "omission": "-{}", "insertion": "+{}", "substitution": "{}={}"}
     details = words_by_text(expected, heard, language, None)
-    return [marks[each.status].format(each.text, each.heard) for each in details]
+    return [marks[each.status].format(each.text, " ".join(each.heard)) for each in details]
 
 
 @pytest.mark.parametrize(
@@ -53,40 +53,40 @@ def test_scores_follow_the_sounds() -> None:
 def test_what_the_model_finds_likely_is_said_whatever_it_wrote() -> None:
     evidence = np.array([0.95, 0.6, 0.1], np.float32)
     details = words_by_text("one two three", "one", "en", evidence)
-    assert [word.status for word in details] == ["said", "missed", "missed"]
+    assert [word.status for word in details] == ["correct", "omission", "omission"]
     details = words_by_text("one two three", "two three", "en", evidence)
-    assert [word.status for word in details] == ["said", "said", "said"]
+    assert [word.status for word in details] == ["correct", "correct", "correct"]
     assert details[0].score == pytest.approx(0.9)
 
 
 def test_evidence_for_another_number_of_words_is_not_used() -> None:
     details = words_by_text("one two", "two", "en", np.ones(3, np.float32))
-    assert [word.status for word in details] == ["missed", "said"]
+    assert [word.status for word in details] == ["omission", "correct"]
 
 
 def test_times_and_phones_come_from_the_phone_encoder() -> None:
-    phones = (PhoneDetail("W", 1.0, None, Span(0, 1), Span(0, 1)),)
+    phones = (PhoneDetail("W", 1.0, (), TimeSpan(0, 1), TimeSpan(0, 1)),)
     timed = (
-        WordDetail("one", "said", 1.0, None, Span(0.1, 0.2), Span(0.3, 0.4), phones),
-        WordDetail("AH B", "added", 0.0, "AH B", Span(0.2, 0.3)),
-        WordDetail("three", "said", 0.4, None, Span(0.5, 0.6), Span(0.7, 0.8), phones),
+        WordDetail("one", "correct", 1.0, (), TimeSpan(0.1, 0.2), TimeSpan(0.3, 0.4), phones),
+        WordDetail("AH B", "insertion", 0.0, ("AH", "B"), TimeSpan(0.2, 0.3)),
+        WordDetail("three", "correct", 0.4, (), TimeSpan(0.5, 0.6), TimeSpan(0.7, 0.8), phones),
     )
     one, two, three, more = with_times(
         (
-            WordDetail("One", "said", 1.0),
-            WordDetail("2", "said", 1.0),
-            WordDetail("Three", "missed", 0.0),
-            WordDetail("more", "added", 0.0, "more"),
+            WordDetail("One", "correct", 1.0),
+            WordDetail("2", "correct", 1.0),
+            WordDetail("Three", "omission", 0.0),
+            WordDetail("more", "insertion", 0.0, ("more",)),
         ),
         timed,
     )
-    assert one.recording == Span(0.1, 0.2)
-    assert one.reference == Span(0.3, 0.4)
+    assert one.recording == TimeSpan(0.1, 0.2)
+    assert one.reference == TimeSpan(0.3, 0.4)
     assert one.phones == phones
-    assert two == WordDetail("2", "said", 1.0)
+    assert two == WordDetail("2", "correct", 1.0)
     assert three.recording is None
-    assert three.reference == Span(0.7, 0.8)
-    assert more == WordDetail("more", "added", 0.0, "more")
+    assert three.reference == TimeSpan(0.7, 0.8)
+    assert more == WordDetail("more", "insertion", 0.0, ("more",))
 
 
 _TEXTS = st.lists(
@@ -100,7 +100,7 @@ def test_every_expected_word_is_told_of_once_in_order(
     expected: list[str], heard: list[str], language: str | None
 ) -> None:
     details = words_by_text(" ".join(expected), " ".join(heard), language, None)
-    assert [word.text for word in details if word.status != "added"] == expected
+    assert [word.text for word in details if word.status != "insertion"] == expected
     for word in details:
         assert 0 <= word.score <= 1
-        assert (word.heard is None) == (word.status in ("said", "missed"))
+        assert (word.heard == ()) == (word.status in ("correct", "omission"))

@@ -10,11 +10,21 @@ import torch
 
 from audio_score_server.domain import Encoding, FloatArray, Transcript, Utterance, Waveform
 from audio_score_server.errors import ModelLoadError
+from audio_score_server.language.languages import Language
 from audio_score_server.runners.higgs_audio.tower import Tower
 from audio_score_server.runners.whisper.checkpoint import WhisperCheckpoint
-from audio_score_server.runners.whisper.encoding import encoding, noise, objection, tasks
+from audio_score_server.runners.whisper.encoding import (
+    compatibility_warning,
+    encoding,
+    noise,
+    tasks,
+)
 from audio_score_server.runners.whisper.frontend import LogMel
-from audio_score_server.runners.whisper.hearing import POSITIONS_A_SECOND, Ear, Recording
+from audio_score_server.runners.whisper.windowed_encoder import (
+    POSITIONS_A_SECOND,
+    Recording,
+    WindowedEncoder,
+)
 from audio_score_server.runners.whisper.windows import window_lengths
 from audio_score_server.settings import HiggsAudioSettings, Settings
 
@@ -34,6 +44,8 @@ class TwofoldRecording:
 class HiggsAudioRunner:
     """Features of the audio tower, transcripts of a Whisper checkpoint."""
 
+    phone_language: Language | None = None
+
     def __init__(
         self,
         model: HiggsAudioSettings,
@@ -47,7 +59,7 @@ class HiggsAudioRunner:
         Raises:
             ModelLoadError: the parts do not fit together.
         """
-        transcriber.scribe.vocabulary.check_language(model.language)
+        transcriber.transcriber.vocabulary.check_language(model.language)
         if filters.shape[1] != tower.bands:
             raise ModelLoadError(
                 f"the audio tower takes {tower.bands} mel bands, {model.processor_id} makes "
@@ -56,11 +68,11 @@ class HiggsAudioRunner:
         self._model = model
         self._most = settings.max_batch_size
         self._transcriber = transcriber
-        self._tower_ear, self._ear = self._ears(tower, filters)
-        self.placement = replace(
-            tower.placement,
-            parameters=tower.placement.parameters + transcriber.placement.parameters,
-            size=tower.placement.size + transcriber.placement.size,
+        self._tower_ear, self._ear = self._windowed_encoders(tower, filters)
+        self.info = replace(
+            tower.info,
+            parameters=tower.info.parameters + transcriber.info.parameters,
+            size=tower.info.size + transcriber.info.size,
         )
         parts = (tower.fingerprint, transcriber.fingerprint, model.encoder_window_s)
         self.fingerprint = ":".join(
@@ -75,17 +87,19 @@ class HiggsAudioRunner:
         """The text as it stands, in the language that is set."""
         return Transcript(text, "word", self._model.language)
 
-    def objection(self, texts: Sequence[str]) -> str | None:
+    def compatibility_warning(self, texts: Sequence[str]) -> str | None:
         """That of the transcriber."""
-        return objection(self._transcriber.scribe, texts)
+        return compatibility_warning(self._transcriber.transcriber, texts)
 
     @torch.inference_mode()
     def run(self, utterances: Sequence[Utterance[TwofoldRecording]]) -> list[Encoding]:
         """One pass of the tower and one of the transcriber's encoder; then all transcripts."""
-        heard = self._tower_ear.hear([each.features.tower for each in utterances], self._most)
+        heard = self._tower_ear.encode([each.features.tower for each in utterances], self._most)
         with self._transcriber.lock:
-            spoken = self._ear.hear([each.features.transcriber for each in utterances], self._most)
-            written = self._transcriber.scribe.transcribe(
+            spoken = self._ear.encode(
+                [each.features.transcriber for each in utterances], self._most
+            )
+            written = self._transcriber.transcriber.transcribe(
                 tasks(utterances, spoken, self._model.language), self._model.max_new_tokens
             )
         return [encoding(*each) for each in zip(utterances, heard, written, strict=True)]
@@ -93,14 +107,16 @@ class HiggsAudioRunner:
     def warm_up(self) -> None:
         """Capture what will be replayed, and run a second of noise through."""
         with self._transcriber.lock, torch.inference_mode():
-            self._transcriber.scribe.capture(self._ear.positions)
+            self._transcriber.transcriber.capture(self._ear.positions)
         self.run([Utterance(self.prepare(noise()), self.expected("one two"))])
 
     def close(self) -> None:
         """Let go of the weights, of which other models may still use the transcriber's."""
         del self._tower_ear, self._ear, self._transcriber
 
-    def _ears(self, tower: Tower, filters: FloatArray) -> tuple[Ear, Ear]:
+    def _windowed_encoders(
+        self, tower: Tower, filters: FloatArray
+    ) -> tuple[WindowedEncoder, WindowedEncoder]:
         def encode(mel: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
             features = tower.encode(mel)
             return features, features
@@ -111,6 +127,6 @@ class HiggsAudioRunner:
         log_mel = LogMel(filters, transcriber.log_mel.device)
         dtype, workers = tower.precision.dtype, transcriber.workers
         return (
-            Ear(log_mel, encode, dtype, windows_s, _FEATURES_A_SECOND, workers),
-            transcriber.ear(window),
+            WindowedEncoder(log_mel, encode, dtype, windows_s, _FEATURES_A_SECOND, workers),
+            transcriber.windowed_encoder(window),
         )

@@ -18,7 +18,7 @@ from torch.nn import functional
 from transformers import Qwen2AudioEncoderConfig
 from transformers.models.qwen2_audio.modeling_qwen2_audio import Qwen2AudioEncoder
 
-from audio_score_server.domain import Placement
+from audio_score_server.domain import ModelInfo
 from audio_score_server.errors import ModelLoadError
 from audio_score_server.runners.device import place
 from audio_score_server.runners.precision import Precision
@@ -38,14 +38,14 @@ class Tower:
         encoder: all but the pooling and the last norm.
         bands: mel bands that it takes.
         precision: of weights and passes.
-        placement: where it is.
+        info: where it is.
         fingerprint: changes with its weights and the precision.
     """
 
     encoder: AudioEncoder
     bands: int
     precision: Precision
-    placement: Placement
+    info: ModelInfo
     fingerprint: str
 
     def encode(self, mel: torch.Tensor) -> torch.Tensor:

@@ -59,16 +59,16 @@ def _alignment(
 ) -> Alignment:
     """Sum up a path: for each frame the phone it is at or after, whether it is at it, its loss."""
     heard, first, frames = np.unique(index[spoken], return_index=True, return_counts=True)
-    said = np.zeros(count, np.bool_)
+    present = np.zeros(count, np.bool_)
     starts, stops = np.zeros(count, np.int64), np.zeros(count, np.int64)
-    said[heard] = True
+    present[heard] = True
     starts[heard] = np.flatnonzero(spoken)[first]
     stops[heard] = starts[heard] + frames
     # What comes before the first phone weighs on that phone.
     owners = np.maximum.accumulate(np.where(spoken, index, heard[0] if len(heard) else 0))
     costs = np.bincount(owners, frame_losses, minlength=count)
-    costs = costs + np.where(said, 0.0, WORTHLESS_NATS)
-    return Alignment(said, starts, stops, np.exp(-costs).astype(np.float32), heard_phones)
+    costs = costs + np.where(present, 0.0, WORTHLESS_NATS)
+    return Alignment(present, starts, stops, np.exp(-costs).astype(np.float32), heard_phones)
 
 
 @compiled("int32[:](float32[:, ::1], int64[::1], float64)")

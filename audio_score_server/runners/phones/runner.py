@@ -24,8 +24,7 @@ from audio_score_server.domain import (
     Waveform,
 )
 from audio_score_server.errors import ModelLoadError
-from audio_score_server.language.english import look_english
-from audio_score_server.language.lexicon import pronounce
+from audio_score_server.language.languages import ENGLISH, Language
 from audio_score_server.language.phones import BLANK
 from audio_score_server.runners.device import choose_device, place
 from audio_score_server.runners.phones.alignment import align
@@ -53,6 +52,8 @@ class PhonesRunner:
     dot product of two frames is their Bhattacharyya coefficient.
     """
 
+    phone_language: Language | None = ENGLISH
+
     def __init__(self, settings: Settings) -> None:
         """Load the weights that ship in the package.
 
@@ -68,7 +69,7 @@ class PhonesRunner:
             {name: tensor.float() for name, tensor in load(weights).items()}, assign=True
         )
         self._network.eval().to(self._device)
-        self.placement = place(self._device, self._network.state_dict().values())
+        self.info = place(self._device, self._network.state_dict().values())
         digest = hashlib.sha256(weights).hexdigest()[:16]
         # Alignments are kept, and missing phones cost so much in them.
         self.fingerprint = f"{_RECIPE}:{WORTHLESS_NATS:g}:{digest}"
@@ -81,12 +82,12 @@ class PhonesRunner:
 
     def expected(self, text: str) -> Transcript | None:
         """The phones of a text as an American reads it; None for other scripts than Latin."""
-        phones = [phone for word in pronounce(text) for phone in word.phones]
+        phones = [phone for word in ENGLISH.pronounce(text) for phone in word.phones]
         return Transcript(" ".join(phones), "phone") if phones else None
 
-    def objection(self, texts: Sequence[str]) -> str | None:
+    def compatibility_warning(self, texts: Sequence[str]) -> str | None:
         """Texts that are not English belong to another model."""
-        if look_english(texts):
+        if ENGLISH.may_be(texts):
             return None
         return (
             "it hears English only, and the clips' texts do not look English; use a Whisper model"

@@ -14,9 +14,8 @@ import torch
 from transformers import AutoTokenizer, WhisperFeatureExtractor, WhisperForConditionalGeneration
 from transformers.utils import logging
 
-from audio_score_server.checkpoints.cache import names_in
-from audio_score_server.checkpoints.wanted import EXTRACTORS, is_converted
-from audio_score_server.domain import FloatArray, Placement
+from audio_score_server.checkpoints.required import EXTRACTORS, is_converted, names_in
+from audio_score_server.domain import FloatArray, ModelInfo
 from audio_score_server.errors import ModelLoadError
 from audio_score_server.runners.device import place
 from audio_score_server.runners.precision import Precision
@@ -24,10 +23,10 @@ from audio_score_server.runners.whisper.converted import read_converted
 from audio_score_server.runners.whisper.decoder import TextDecoder
 from audio_score_server.runners.whisper.encoder import AudioEncoder, Pack, unpacked
 from audio_score_server.runners.whisper.frontend import LogMel
-from audio_score_server.runners.whisper.hearing import POSITIONS_A_SECOND, Ear
 from audio_score_server.runners.whisper.quantised import QuantisedLinear
-from audio_score_server.runners.whisper.scribe import Scribe
+from audio_score_server.runners.whisper.transcriber import Transcriber
 from audio_score_server.runners.whisper.vocabulary import Vocabulary
+from audio_score_server.runners.whisper.windowed_encoder import POSITIONS_A_SECOND, WindowedEncoder
 from audio_score_server.runners.whisper.windows import WindowSetting, window_lengths
 from audio_score_server.runners.workers import Workers
 
@@ -41,7 +40,7 @@ class WhisperCheckpoint:
         encoder: its encoder.
         scribe: its decoder.
         precision: of weights and passes.
-        placement: where it is.
+        info: where it is.
         fingerprint: changes with its weights, its front end and the precision.
         lock: held during passes, which share memory on the device.
         workers: on a processor, who runs them.
@@ -49,14 +48,14 @@ class WhisperCheckpoint:
 
     log_mel: LogMel
     encoder: AudioEncoder
-    scribe: Scribe
+    transcriber: Transcriber
     precision: Precision
-    placement: Placement
+    info: ModelInfo
     fingerprint: str
     lock: Lock
     workers: Workers | None
 
-    def ear(self, window: WindowSetting, layer: int | None = None) -> Ear:
+    def windowed_encoder(self, window: WindowSetting, layer: int | None = None) -> WindowedEncoder:
         """The encoder with its front end.
 
         Args:
@@ -78,7 +77,9 @@ class WhisperCheckpoint:
 
         windows_s = window_lengths(window, self.encoder.longest / POSITIONS_A_SECOND)
         rate = POSITIONS_A_SECOND
-        return Ear(self.log_mel, encode, self.precision.dtype, windows_s, rate, self.workers)
+        return WindowedEncoder(
+            self.log_mel, encode, self.precision.dtype, windows_s, rate, self.workers
+        )
 
 
 def load_whisper(
@@ -114,14 +115,14 @@ def load_whisper(
     model.train(False)
     workers = Workers() if device.type == "cpu" else None
     with torch.inference_mode():
-        placement = _placement(device, model.model, precision)
+        info = _placement(device, model.model, precision)
         decoder = decoder_of(model.model.decoder, vocabulary, precision.int8_decoder)
         return WhisperCheckpoint(
             log_mel=LogMel(filters, device),
             encoder=AudioEncoder(model.model.encoder, packing(precision.int8_encoder)),
-            scribe=Scribe(decoder, vocabulary, most_rows, workers),
+            transcriber=Transcriber(decoder, vocabulary, most_rows, workers),
             precision=precision,
-            placement=placement,
+            info=info,
             fingerprint=f"{fingerprint}:{precision}",
             lock=Lock(),
             workers=workers,
@@ -132,8 +133,8 @@ def decoder_of(decoder: Any, vocabulary: Vocabulary, int8: bool = False) -> Text
     """Our passes over a decoder's weights: a module as transformers names it."""
     if int8:
         decoder = decoder.float()
-    unsaid = (vocabulary.unsaid, vocabulary.unsaid_first, vocabulary.silence)
-    return TextDecoder(decoder, *unsaid, packing(int8))
+    suppressed = (vocabulary.suppressed, vocabulary.suppressed_first, vocabulary.silence)
+    return TextDecoder(decoder, *suppressed, packing(int8))
 
 
 def packing(int8: bool) -> Pack:
@@ -141,7 +142,7 @@ def packing(int8: bool) -> Pack:
     return QuantisedLinear if int8 else unpacked
 
 
-def _placement(device: torch.device, model: Any, precision: Precision) -> Placement:
+def _placement(device: torch.device, model: Any, precision: Precision) -> ModelInfo:
     kept: dict[bool, list[torch.Tensor]] = {False: [], True: []}
     kept[precision.int8_encoder].extend(model.encoder.state_dict().values())
     kept[precision.int8_decoder].extend(model.decoder.state_dict().values())

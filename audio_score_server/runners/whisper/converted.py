@@ -12,7 +12,7 @@ from typing import Any, Final
 import torch
 from transformers import GenerationConfig, WhisperConfig
 
-from audio_score_server.checkpoints.wanted import CONFIG, CONVERTED
+from audio_score_server.checkpoints.required import CONFIG, CONVERTED
 from audio_score_server.errors import ModelLoadError
 from audio_score_server.runners.whisper.model_bin import ModelBin
 
@@ -44,7 +44,7 @@ class Converted:
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class _TensorSource:
     """An array, and the tensors that it is cut into along its first dimension; None for no use."""
 
     name: str
@@ -106,7 +106,7 @@ def _layers(model: ModelBin, side: str) -> int:
 
 
 def _weights(model: ModelBin, config: Any) -> dict[str, torch.Tensor]:
-    parts = list(_parts(config))
+    parts = list(_tensor_sources(config))
     # All shapes before any content: a lying file costs neither time nor memory.
     for part in parts:
         if model.shape(part.name, len(part.shape)) != part.shape:
@@ -121,20 +121,20 @@ def _weights(model: ModelBin, config: Any) -> dict[str, torch.Tensor]:
     return weights
 
 
-def _parts(config: Any) -> Iterator[_Part]:
+def _tensor_sources(config: Any) -> Iterator[_TensorSource]:
     width = config.d_model
     for conv, inputs in (("conv1", config.num_mel_bins), ("conv2", width)):
         name, tensor = f"encoder/{conv}", f"model.encoder.{conv}"
-        yield _Part(f"{name}/weight", (width, inputs, 3), (f"{tensor}.weight",))
-        yield _Part(f"{name}/bias", (width,), (f"{tensor}.bias",))
+        yield _TensorSource(f"{name}/weight", (width, inputs, 3), (f"{tensor}.weight",))
+        yield _TensorSource(f"{name}/bias", (width,), (f"{tensor}.bias",))
     words = (config.vocab_size, width)
-    yield _Part("decoder/embeddings/weight", words, ("model.decoder.embed_tokens.weight",))
+    yield _TensorSource("decoder/embeddings/weight", words, ("model.decoder.embed_tokens.weight",))
     for side, positions in (
         ("encoder", config.max_source_positions),
         ("decoder", config.max_target_positions),
     ):
         tensors = (f"model.{side}.embed_positions.weight",)
-        yield _Part(f"{side}/position_encodings/encodings", (positions, width), tensors)
+        yield _TensorSource(f"{side}/position_encodings/encodings", (positions, width), tensors)
         yield from _norm(f"{side}/layer_norm", f"model.{side}.layer_norm", width)
         inner = getattr(config, f"{side}_ffn_dim")
         for layer in range(getattr(config, f"{side}_layers")):
@@ -144,7 +144,7 @@ def _parts(config: Any) -> Iterator[_Part]:
                 yield from _listening(*place, width)
 
 
-def _layer(name: str, tensor: str, width: int, inner: int) -> Iterator[_Part]:
+def _layer(name: str, tensor: str, width: int, inner: int) -> Iterator[_TensorSource]:
     attention, tensors = f"{name}/self_attention", f"{tensor}.self_attn"
     yield from _norm(f"{attention}/layer_norm", f"{tensor}.self_attn_layer_norm", width)
     three = [f"{tensors}.{each}_proj" for each in "qkv"]
@@ -155,7 +155,7 @@ def _layer(name: str, tensor: str, width: int, inner: int) -> Iterator[_Part]:
     yield from _linear(f"{name}/ffn/linear_1", [f"{tensor}.fc2"], width, inner)
 
 
-def _listening(name: str, tensor: str, width: int) -> Iterator[_Part]:
+def _listening(name: str, tensor: str, width: int) -> Iterator[_TensorSource]:
     """A decoder layer's attention to what the encoder heard."""
     attention, tensors = f"{name}/attention", f"{tensor}.encoder_attn"
     yield from _norm(f"{attention}/layer_norm", f"{tensor}.encoder_attn_layer_norm", width)
@@ -165,19 +165,21 @@ def _listening(name: str, tensor: str, width: int) -> Iterator[_Part]:
     yield from _linear(f"{attention}/linear_2", [f"{tensors}.out_proj"], width, width)
 
 
-def _norm(name: str, tensor: str, width: int) -> Iterator[_Part]:
-    yield _Part(f"{name}/gamma", (width,), (f"{tensor}.weight",))
-    yield _Part(f"{name}/beta", (width,), (f"{tensor}.bias",))
+def _norm(name: str, tensor: str, width: int) -> Iterator[_TensorSource]:
+    yield _TensorSource(f"{name}/gamma", (width,), (f"{tensor}.weight",))
+    yield _TensorSource(f"{name}/beta", (width,), (f"{tensor}.bias",))
 
 
-def _linear(name: str, tensors: list[str], outputs: int, inputs: int) -> Iterator[_Part]:
+def _linear(name: str, tensors: list[str], outputs: int, inputs: int) -> Iterator[_TensorSource]:
     """One or several linear layers that are kept as one."""
     rows = outputs * len(tensors)
-    yield _Part(f"{name}/weight", (rows, inputs), tuple(f"{each}.weight" for each in tensors))
+    yield _TensorSource(
+        f"{name}/weight", (rows, inputs), tuple(f"{each}.weight" for each in tensors)
+    )
     # Whisper's keys have no bias. Were this one not zero, it would change nothing: it adds the
     # same to a query's products with all keys.
     biases = (None if each.endswith("k_proj") else f"{each}.bias" for each in tensors)
-    yield _Part(f"{name}/bias", (rows,), tuple(biases))
+    yield _TensorSource(f"{name}/bias", (rows,), tuple(biases))
 
 
 def _generation(path: Path, tokenizer: Any, vocabulary_size: int) -> Any:

@@ -32,7 +32,7 @@ _CHUNK: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class KVCache:
     """What the decoder remembers of the transcripts of a batch.
 
     Attributes:
@@ -115,8 +115,8 @@ class TextDecoder:
     def __init__(
         self,
         decoder: Any,
-        unsaid: list[int],
-        unsaid_first: list[int],
+        suppressed: list[int],
+        suppressed_first: list[int],
         silence: int,
         pack: Pack = unpacked,
     ) -> None:
@@ -124,8 +124,8 @@ class TextDecoder:
 
         Args:
             decoder: with the names of transformers' ``WhisperDecoder``.
-            unsaid: tokens that are never chosen.
-            unsaid_first: tokens that are not chosen right after the prompt.
+            suppressed: tokens that are never chosen.
+            suppressed_first: tokens that are not chosen right after the prompt.
             silence: the token that says, behind the first one of a prompt, that nobody speaks.
             pack: for its linear layers.
         """
@@ -135,8 +135,8 @@ class TextDecoder:
         self._layers = [_layer_of(layer, pack) for layer in decoder.layers]
         self._norm = norm_of(decoder.layer_norm)
         self._vocabulary = pack(Linear(self._embeddings, None))
-        self._barred = self._bars(unsaid)
-        self._barred_first = self._bars([*unsaid, *unsaid_first])
+        self._logit_mask = self._mask_of(suppressed)
+        self._first_logit_mask = self._mask_of([*suppressed, *suppressed_first])
 
     @property
     def longest(self) -> int:
@@ -148,25 +148,30 @@ class TextDecoder:
         """Where the weights are."""
         return torch.device(self._embeddings.device)
 
-    def session(self, rows: int, positions: int, capacity: int) -> Session:
+    def kv_cache(self, rows: int, positions: int, capacity: int) -> KVCache:
         """Empty memory for transcripts of at most ``capacity`` tokens."""
         heads = self._layers[0].heads
         width = self._embeddings.shape[1]
         shape = (len(self._layers), rows, capacity, heads, width // heads)
         # Zeros: what is masked is multiplied by nought, and nought times garbage may be NaN.
-        return Session(
+        return KVCache(
             self._embeddings.new_zeros(rows, positions, width),
             self._embeddings.new_zeros(shape),
             self._embeddings.new_zeros(shape),
         )
 
     def choices(
-        self, session: Session, tokens: torch.Tensor, starts: torch.Tensor, reach: int, skipped: int
+        self,
+        kv_cache: KVCache,
+        tokens: torch.Tensor,
+        starts: torch.Tensor,
+        reach: int,
+        skipped: int,
     ) -> Choices:
         """Feed tokens; see what greedy decoding would choose after each.
 
         Args:
-            session: memory of the rows; the tokens' keys and values are put into it.
+            kv_cache: of the rows; the tokens' keys and values are put into it.
             tokens: int64 ``[rows, columns]``.
             starts: int64 ``[rows]``: the position of each row's first token in its transcript.
             reach: no row's tokens end behind this position.
@@ -176,7 +181,7 @@ class TextDecoder:
         Returns:
             Choices for the columns that are not skipped.
         """
-        fed = self._hidden(session, tokens, starts, reach)
+        fed = self._hidden(kv_cache, tokens, starts, reach)
         hidden = fed[:, skipped:]
         following = functional.pad(tokens[:, skipped + 1 :], (0, 1))
         rows, columns, width = hidden.shape
@@ -185,24 +190,24 @@ class TextDecoder:
             torch.split(following.reshape(-1, 1), _CHUNK),
             strict=True,
         )
-        pieces = zip(*(self._choose(*part, self._barred) for part in parts), strict=True)
+        pieces = zip(*(self._choose(*part, self._logit_mask) for part in parts), strict=True)
         choices, followed, chosen = (torch.cat(piece).view(rows, columns) for piece in pieces)
         if not skipped:
             return Choices(choices, followed, chosen, chosen.new_zeros(rows))
-        first = self._choose(hidden[:, 0], following[:, :1], self._barred_first)
+        first = self._choose(hidden[:, 0], following[:, :1], self._first_logit_mask)
         choices[:, 0], followed[:, 0], chosen[:, 0] = first
         silence = self._scores(fed[:, 0]).softmax(dim=1)[:, self._silence]
         return Choices(choices, followed, chosen, silence)
 
-    def best_of(self, session: Session, first: int, allowed: torch.Tensor) -> torch.Tensor:
+    def best_of(self, kv_cache: KVCache, first: int, allowed: torch.Tensor) -> torch.Tensor:
         """Which of the allowed tokens best follows a transcript's ``first`` one, ``[rows]``."""
-        rows = len(session.audio)
+        rows = len(kv_cache.audio)
         tokens = torch.full((rows, 1), first, device=self.device)
         starts = torch.zeros(rows, dtype=torch.int64, device=self.device)
-        scores = self._scores(self._hidden(session, tokens, starts, 1)[:, 0])
+        scores = self._scores(self._hidden(kv_cache, tokens, starts, 1)[:, 0])
         return allowed[scores[:, allowed].argmax(dim=1)]
 
-    def _bars(self, tokens: list[int]) -> torch.Tensor:
+    def _mask_of(self, tokens: list[int]) -> torch.Tensor:
         """To be added to scores: nought, and minus infinity for ``tokens``."""
         bars = torch.zeros(len(self._embeddings), device=self.device)
         bars[torch.tensor(tokens, dtype=torch.int64, device=self.device)] = -torch.inf
@@ -212,16 +217,16 @@ class TextDecoder:
         return self._vocabulary(hidden).float()
 
     def _choose(
-        self, hidden: torch.Tensor, following: torch.Tensor, barred: torch.Tensor
+        self, hidden: torch.Tensor, following: torch.Tensor, logit_mask: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         scores = self._scores(hidden)
         whole = scores.logsumexp(dim=1)
         followed = scores.gather(1, following)[:, 0] - whole
-        best, chosen = (scores + barred).max(dim=1)
+        best, chosen = (scores + logit_mask).max(dim=1)
         return chosen, followed, best - whole
 
     def _hidden(
-        self, session: Session, tokens: torch.Tensor, starts: torch.Tensor, reach: int
+        self, kv_cache: KVCache, tokens: torch.Tensor, starts: torch.Tensor, reach: int
     ) -> torch.Tensor:
         places = starts[:, None] + torch.arange(tokens.shape[1], device=self.device)
         # Rows that are fed less than the widest one are padded, maybe beyond the last position.
@@ -229,9 +234,9 @@ class TextDecoder:
         hidden = functional.embedding(tokens, self._embeddings) + positions
         visible = torch.arange(reach, device=self.device) <= places[:, :, None]
         for number, layer in enumerate(self._layers):
-            memory = (session.keys[number], session.values[number])
+            memory = (kv_cache.keys[number], kv_cache.values[number])
             hidden = hidden + _attend(layer, hidden, memory, places, visible)
-            hidden = hidden + layer.cross(hidden, session.audio[: len(tokens)])
+            hidden = hidden + layer.cross(hidden, kv_cache.audio[: len(tokens)])
             hidden = hidden + layer.narrow(functional.gelu(layer.widen(layer.forward_norm(hidden))))
         return self._norm(hidden)
 

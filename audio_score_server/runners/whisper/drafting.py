@@ -71,7 +71,7 @@ class Draft:
         return min(places, key=lambda place: abs(place - expected), default=None)
 
 
-def said_of(draft: Sequence[int], said: Sequence[int]) -> int:
+def covered_by(draft: Sequence[int], said: Sequence[int]) -> int:
     """How many tokens of a draft a transcript of its beginning covers.
 
     The prefix of the draft with the least edit distance to the transcript; the longest on a tie.

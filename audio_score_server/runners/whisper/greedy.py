@@ -13,13 +13,13 @@ from typing import Protocol
 import numpy as np
 
 from audio_score_server.domain import FloatArray, IntArray
-from audio_score_server.runners.whisper.decoder import Session
-from audio_score_server.runners.whisper.doubts import circles
+from audio_score_server.runners.whisper.decoder import KVCache
 from audio_score_server.runners.whisper.drafting import Draft
+from audio_score_server.runners.whisper.hallucination import is_looping
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class GreedyChoices:
     """``decoder.Choices`` in this process's memory."""
 
     tokens: IntArray
@@ -31,19 +31,19 @@ class Chosen:
 class Passes(Protocol):
     """Passes of a decoder, however they are brought to the device."""
 
-    def session(self, rows: int, positions: int, capacity: int) -> Session:
+    def kv_cache(self, rows: int, positions: int, capacity: int) -> KVCache:
         """Memory for a batch of transcripts."""
         ...
 
     def __call__(
-        self, session: Session, tokens: list[list[int]], starts: list[int], skipped: int
-    ) -> Chosen:
+        self, kv_cache: KVCache, tokens: list[list[int]], starts: list[int], skipped: int
+    ) -> GreedyChoices:
         """``TextDecoder.choices`` for rows of different lengths."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class DecodingLimits:
     """When a transcript ends.
 
     Attributes:
@@ -58,7 +58,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class DecodedChunk:
     """What was read from one recording.
 
     Attributes:
@@ -82,7 +82,9 @@ class Reading:
 class _Row:
     """One transcript in the making."""
 
-    def __init__(self, place: int, prompt: Sequence[int], draft: Sequence[int], limits: Limits):
+    def __init__(
+        self, place: int, prompt: Sequence[int], draft: Sequence[int], limits: DecodingLimits
+    ):
         self.place = place
         self.likelihoods = np.empty(0, np.float32)
         self.said: list[int] = []
@@ -101,7 +103,7 @@ class _Row:
         """Tokens that the decoder has not seen: the last known ones and a guess."""
         return self._fed + self._guess
 
-    def take(self, chosen: Chosen, row: int) -> None:
+    def update(self, chosen: GreedyChoices, row: int) -> None:
         """Learn what greedy decoding chooses after the last known token and after each guess."""
         choices = chosen.tokens[row]
         if not self.passes:
@@ -123,13 +125,15 @@ class _Row:
         self._guess = self._next_guess()
         self.done = own == self._limits.stop or len(self.said) >= self._limits.most
         # What is expected may say the same again and again.
-        self.given_up = self._limits.given_up and not self._guess and circles(self.said)
+        self.given_up = self._limits.given_up and not self._guess and is_looping(self.said)
         self.done |= self.given_up
 
-    def reading(self) -> Reading:
+    def decoded(self) -> DecodedChunk:
         """What it came to."""
         mean = sum(self._chosen) / len(self._chosen)
-        return Reading(self.said, self.likelihoods, mean, self.silence, self.passes, self.given_up)
+        return DecodedChunk(
+            self.said, self.likelihoods, mean, self.silence, self.passes, self.given_up
+        )
 
     def _next_guess(self) -> list[int]:
         # One less than is left: each pass brings a token of its own.
@@ -138,16 +142,16 @@ class _Row:
 
 def decode(
     passes: Passes,
-    session: Session,
+    kv_cache: KVCache,
     prompts: Sequence[Sequence[int]],
     drafts: Sequence[Sequence[int]],
-    limits: Limits,
-) -> list[Reading]:
+    limits: DecodingLimits,
+) -> list[DecodedChunk]:
     """Transcribe a batch.
 
     Args:
         passes: of the decoder.
-        session: its memory, the encoder's output of each row in place.
+        kv_cache: its memory, the encoder's output of each row in place.
         prompts: what each transcript starts with, all of one length.
         drafts: what each is expected to say, maybe nothing; no longer than ``limits.most - 1``.
         limits: when transcripts end.
@@ -164,16 +168,16 @@ def decode(
     skipped = len(prompts[0]) - 1
     while rows:
         starts = [row.start for row in rows]
-        chosen = passes(session, [row.feed() for row in rows], starts, skipped)
+        chosen = passes(kv_cache, [row.feed() for row in rows], starts, skipped)
         skipped = 0
         for place, row in enumerate(rows):
-            row.take(chosen, place)
-        finished += _leave(rows, session)
+            row.update(chosen, place)
+        finished += _leave(rows, kv_cache)
     finished.sort(key=lambda row: row.place)
-    return [row.reading() for row in finished]
+    return [row.decoded() for row in finished]
 
 
-def _leave(rows: list[_Row], session: Session) -> list[_Row]:
+def _leave(rows: list[_Row], kv_cache: KVCache) -> list[_Row]:
     """Take finished rows out; the last rows move into their places."""
     gone = []
     for place in reversed(range(len(rows))):
@@ -182,6 +186,6 @@ def _leave(rows: list[_Row], session: Session) -> list[_Row]:
         gone.append(rows[place])
         last = rows.pop()
         if place < len(rows):
-            session.move(len(rows), place)
+            kv_cache.move(len(rows), place)
             rows[place] = last
     return gone

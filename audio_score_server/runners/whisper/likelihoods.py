@@ -33,9 +33,9 @@ def likelihoods(
     found: list[FloatArray] = []
     for first in range(0, len(drafts), most_rows):
         rows = [[*prompt, *draft] for draft in drafts[first : first + most_rows]]
-        session = passes.session(len(rows), len(hidden), max(map(len, rows)))
-        session.audio[: len(rows)] = hidden
-        judged = passes(session, rows, [0] * len(rows), len(prompt) - 1).followed
+        kv_cache = passes.kv_cache(len(rows), len(hidden), max(map(len, rows)))
+        kv_cache.audio[: len(rows)] = hidden
+        judged = passes(kv_cache, rows, [0] * len(rows), len(prompt) - 1).followed
         found += [
             own[: len(row) - len(prompt)].copy() for own, row in zip(judged, rows, strict=True)
         ]

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from audio_score_server.runners.whisper.decoder import Choices, Session, TextDecoder
-from audio_score_server.runners.whisper.greedy import Chosen
+from audio_score_server.runners.whisper.decoder import Choices, KVCache, TextDecoder
+from audio_score_server.runners.whisper.greedy import GreedyChoices
 
 _FIRST_COLUMNS: Final = (16, 32, 64)
 """Widths of captured first passes: a prompt and a draft."""
@@ -27,19 +27,19 @@ class EagerPasses:
     def __init__(self, decoder: TextDecoder) -> None:
         self._decoder = decoder
 
-    def session(self, rows: int, positions: int, capacity: int) -> Session:
+    def kv_cache(self, rows: int, positions: int, capacity: int) -> KVCache:
         """Fresh memory for each batch."""
-        return self._decoder.session(rows, positions, capacity)
+        return self._decoder.kv_cache(rows, positions, capacity)
 
     def __call__(
-        self, session: Session, tokens: list[list[int]], starts: list[int], skipped: int
-    ) -> Chosen:
+        self, kv_cache: KVCache, tokens: list[list[int]], starts: list[int], skipped: int
+    ) -> GreedyChoices:
         """See ``greedy.Passes``."""
         columns = max(map(len, tokens))
         fed = _padded(tokens, columns).to(self._decoder.device)
         places = torch.tensor(starts, device=self._decoder.device)
         reach = max(starts) + columns
-        return _fetched(self._decoder.choices(session, fed, places, reach, skipped), len(tokens))
+        return _fetched(self._decoder.choices(kv_cache, fed, places, reach, skipped), len(tokens))
 
 
 class _Captured:
@@ -52,23 +52,23 @@ class _Captured:
     def __init__(
         self,
         decoder: TextDecoder,
-        session: Session,
+        kv_cache: KVCache,
         shape: tuple[int, int, int],
         pool: Any,
     ) -> None:
         rows, columns, skipped = shape
         self.tokens = torch.zeros((rows, columns), dtype=torch.int64, device=decoder.device)
         self.starts = torch.zeros(rows, dtype=torch.int64, device=decoder.device)
-        reach = session.keys.shape[2]
+        reach = kv_cache.keys.shape[2]
         aside = torch.cuda.Stream(decoder.device)  # type: ignore[no-untyped-call]
         aside.wait_stream(torch.cuda.current_stream(decoder.device))
         with torch.cuda.stream(aside):
             # Libraries make their workspaces in the first call, which must not be captured.
-            decoder.choices(session, self.tokens, self.starts, reach, skipped)
+            decoder.choices(kv_cache, self.tokens, self.starts, reach, skipped)
         torch.cuda.current_stream(decoder.device).wait_stream(aside)
         self._graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self._graph, pool=pool):
-            self._choices = decoder.choices(session, self.tokens, self.starts, reach, skipped)
+            self._choices = decoder.choices(kv_cache, self.tokens, self.starts, reach, skipped)
 
     def replay(self, tokens: torch.Tensor, starts: torch.Tensor) -> Choices:
         self.tokens.copy_(tokens, non_blocking=True)
@@ -98,18 +98,18 @@ class ReplayedPasses:
         self._eager = EagerPasses(decoder)
         self._most_rows = most_rows
         self._capacity = decoder.longest + _MARGIN
-        whole = decoder.session(most_rows, max(positions), self._capacity)
+        whole = decoder.kv_cache(most_rows, max(positions), self._capacity)
         # All in the same memory: only one batch is ever written.
         self._sessions = {
-            length: Session(whole.audio[:, :length], whole.keys, whole.values)
+            length: KVCache(whole.audio[:, :length], whole.keys, whole.values)
             for length in positions
         }
         self._rows = [1 << power for power in range((most_rows - 1).bit_length() + 1)]
         self._rows[-1] = most_rows
         pool = torch.cuda.graph_pool_handle() if whole.keys.is_cuda else None
         self._graphs = {
-            (length, *shape): _Captured(decoder, session, shape, pool)
-            for length, session in self._sessions.items()
+            (length, *shape): _Captured(decoder, kv_cache, shape, pool)
+            for length, kv_cache in self._sessions.items()
             for shape in self._shapes(prompt)
         }
 
@@ -122,33 +122,33 @@ class ReplayedPasses:
             for columns in widths
         ]
 
-    def session(self, rows: int, positions: int, capacity: int) -> Session:
+    def kv_cache(self, rows: int, positions: int, capacity: int) -> KVCache:
         """The captured memory where it is large enough."""
         own = self._sessions.get(positions)
         # Behind a long transcript, the padding of narrow rows may need more room than the margin.
         if own is not None and rows <= self._most_rows and capacity <= self._capacity:
             return own
-        return self._eager.session(rows, positions, capacity)
+        return self._eager.kv_cache(rows, positions, capacity)
 
     def __call__(
-        self, session: Session, tokens: list[list[int]], starts: list[int], skipped: int
-    ) -> Chosen:
+        self, kv_cache: KVCache, tokens: list[list[int]], starts: list[int], skipped: int
+    ) -> GreedyChoices:
         """See ``greedy.Passes``."""
         columns = _fitting(_FIRST_COLUMNS if skipped else _LATER_COLUMNS, max(map(len, tokens)))
         rows = _fitting(self._rows, len(tokens))
-        length = session.audio.shape[1]
+        length = kv_cache.audio.shape[1]
         captured = self._graphs.get((length, rows or 0, columns or 0, skipped))
-        own = session is self._sessions.get(length)
+        own = kv_cache is self._sessions.get(length)
         if not own or captured is None or columns is None or rows is None:
-            return self._eager(session, tokens, starts, skipped)
+            return self._eager(kv_cache, tokens, starts, skipped)
         fed = functional.pad(_padded(tokens, columns), (0, 0, 0, rows - len(tokens))).pin_memory()
         places = functional.pad(torch.tensor(starts), (0, rows - len(starts))).pin_memory()
         return _fetched(captured.replay(fed, places), len(tokens))
 
 
-def _fetched(choices: Choices, rows: int) -> Chosen:
+def _fetched(choices: Choices, rows: int) -> GreedyChoices:
     """The choices of so many rows in this process's memory."""
-    return Chosen(*(part[:rows].cpu().numpy() for part in choices))
+    return GreedyChoices(*(part[:rows].cpu().numpy() for part in choices))
 
 
 def _padded(tokens: list[list[int]], columns: int) -> torch.Tensor:

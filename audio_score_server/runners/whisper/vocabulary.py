@@ -10,7 +10,7 @@ import numpy as np
 
 from audio_score_server.domain import FloatArray
 from audio_score_server.errors import ModelLoadError
-from audio_score_server.writing import plain, unspaced, word_spans
+from audio_score_server.tokenization import plain, unspaced, word_spans
 
 _TASK: Final = "transcribe"
 
@@ -43,8 +43,8 @@ class Vocabulary:
     Attributes:
         start: the token that every transcript starts with.
         stop: the token that ends it.
-        unsaid: tokens that are never chosen.
-        unsaid_first: tokens that are not chosen first.
+        suppressed: tokens that are never chosen.
+        suppressed_first: tokens that are not chosen first.
         silence: the token that says that nobody speaks.
         languages: code to token; empty where the model knows but one.
     """
@@ -60,8 +60,8 @@ class Vocabulary:
             ModelLoadError: it does not say enough.
         """
         self._tokenizer = tokenizer.backend_tokenizer
-        self.unsaid = list(generation.suppress_tokens or [])
-        self.unsaid_first = list(generation.begin_suppress_tokens or [])
+        self.suppressed = list(generation.suppress_tokens or [])
+        self.suppressed_first = list(generation.begin_suppress_tokens or [])
         self.languages: dict[str, int] = {}
         try:
             self._take_prompt(generation)

@@ -14,36 +14,41 @@ from audio_score_server.errors import NotReady
 from audio_score_server.scoring.version import SCORE_VERSION
 from audio_score_server.service import ScoreService
 from audio_score_server.web.dependencies import Service
-from audio_score_server.web.schemas import ErrorAnswer, HealthAnswer, ModelAnswer, StateAnswer
+from audio_score_server.web.schemas import (
+    ErrorResponse,
+    HealthResponse,
+    ModelResponse,
+    StateResponse,
+)
 
 router = APIRouter(tags=["health"])
 _FOUNDATIONS: Final = ("torch", "torchaudio", "transformers", "av")
 
 
 @router.get("/health/live", summary="Whether the process answers")
-async def get_live() -> StateAnswer:
+async def get_live() -> StateResponse:
     """The process answers. A server that is still loading is alive."""
-    return StateAnswer(status="alive")
+    return StateResponse(status="alive")
 
 
 @router.get(
     "/health/ready",
     summary="Whether to send requests",
-    responses={503: {"model": ErrorAnswer, "description": "Not ready yet."}},
+    responses={503: {"model": ErrorResponse, "description": "Not ready yet."}},
 )
-async def get_ready(service: Service) -> StateAnswer:
+async def get_ready(service: Service) -> StateResponse:
     """The models are warm and the cache is complete: send requests."""
     if service.state != "ready":
         raise NotReady(f"The server is {service.state}.")
-    if service.ailment is not None:
-        raise NotReady(f"The server is not well: {service.ailment}.")
-    return StateAnswer(status="ready")
+    if service.health_error is not None:
+        raise NotReady(f"The server is unhealthy: {service.health_error}.")
+    return StateResponse(status="ready")
 
 
 @router.get("/health", summary="The server as a whole")
-async def get_health(service: Service) -> HealthAnswer:
+async def get_health(service: Service) -> HealthResponse:
     """State, models, number of clips, versions and uptime."""
-    return HealthAnswer(
+    return HealthResponse(
         status=service.state,
         models=model_answers(service),
         clips=len(service.clips()),
@@ -52,11 +57,11 @@ async def get_health(service: Service) -> HealthAnswer:
     )
 
 
-def model_answers(service: ScoreService) -> list[ModelAnswer]:
+def model_answers(service: ScoreService) -> list[ModelResponse]:
     """The loaded models, the default first."""
     return [
-        ModelAnswer(key=pipeline.key, device=pipeline.placement.device, default=index == 0)
-        for index, pipeline in enumerate(service.pipelines())
+        ModelResponse(key=pipeline.key, device=pipeline.info.device, default=index == 0)
+        for index, pipeline in enumerate(service.models())
     ]
 
 

@@ -8,11 +8,11 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import APIRouter, Depends, File, Form, Header, Request, Response, UploadFile
 
 from audio_score_server.domain import Score
-from audio_score_server.stages import Stages
+from audio_score_server.telemetry.stages import Stages
 from audio_score_server.web.dependencies import Service, unambiguous
-from audio_score_server.web.detail import DetailAnswer
+from audio_score_server.web.detail import DetailResponse
 from audio_score_server.web.errors import SCORE_ERRORS
-from audio_score_server.web.schemas import ScoreAnswer
+from audio_score_server.web.schemas import ScoreResponse
 
 router = APIRouter(tags=["score"])
 _SVG: Final = "image/svg+xml"
@@ -43,14 +43,14 @@ _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
 @router.post(
     "/score",
     summary="Score a recording",
-    response_model=ScoreAnswer,
+    response_model=ScoreResponse,
     response_model_exclude_unset=True,
     responses=_ANSWERS,
     dependencies=[Depends(unambiguous)],
 )
 @router.post(
     "/score/",
-    response_model=ScoreAnswer,
+    response_model=ScoreResponse,
     response_model_exclude_unset=True,
     dependencies=[Depends(unambiguous)],
     include_in_schema=False,
@@ -66,7 +66,7 @@ async def post_score(
     ] = "",
     detail: Annotated[Literal["", "full", "plot"], _DETAIL] = "",
     timeout_ms: Annotated[int | None, _TIMEOUT] = None,
-) -> ScoreAnswer | Response:
+) -> ScoreResponse | Response:
     """Score a recording: how close it came to the clip that it performs."""
     stages: Stages = request.state.stages
     stages.add("receive", stages.arrived, time.monotonic() - stages.arrived)
@@ -74,12 +74,12 @@ async def post_score(
     asked = (uid, cid, model or None, audio.file.read, stages, allowed_s)
     if detail == "plot":
         return Response(await service.plot(*asked), media_type=_SVG)
-    judgement = await service.score(*asked, explained=bool(detail))
-    reasons = judgement.explanation
-    if reasons is None:
-        return ScoreAnswer(**_numbers(judgement.score, stages))
-    return ScoreAnswer(
-        **_numbers(judgement.score, stages), detail=DetailAnswer.of(reasons.detail, stages)
+    result = await service.score(*asked, detailed=bool(detail))
+    analysis = result.analysis
+    if analysis is None:
+        return ScoreResponse(**_numbers(result.score, stages))
+    return ScoreResponse(
+        **_numbers(result.score, stages), detail=DetailResponse.of(analysis.detail, stages)
     )
 
 

@@ -1,0 +1,162 @@
+"""The loaded models: found by key and capability, counted while somebody uses them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Generic, TypeVar, cast
+
+from audio_score_server.errors import CapabilityUnsupported, NotReady, UnknownModel, shortened
+from audio_score_server.pipelines.protocol import Model, Scorer
+
+ModelT = TypeVar("ModelT")
+
+
+@dataclass(frozen=True, slots=True)
+class Capability(Generic[ModelT]):
+    """Something that a model may be able to do, and that routes ask for.
+
+    Attributes:
+        name: a verb, for people.
+        protocol: what models that can do it offer; runtime-checkable.
+    """
+
+    name: str
+    protocol: type[ModelT]
+
+
+SCORE: Capability[Scorer] = Capability("score", Scorer)  # type: ignore[type-abstract]
+
+
+class _Entry:
+    """A model, whether requests may name it, and how many use it now."""
+
+    def __init__(self, model: Model, listed: bool) -> None:
+        self.model = model
+        self.listed = listed
+        self.needs: list[_Entry] = []
+        self.unused = asyncio.Event()
+        self.unused.set()
+        self._users = 0
+
+    def acquire(self) -> None:
+        self._users += 1
+        self.unused.clear()
+
+    def release(self) -> None:
+        self._users -= 1
+        if not self._users:
+            self.unused.set()
+
+
+class ModelRegistry:
+    """Models in order of preference, and those that only serve others.
+
+    Belongs to one event loop. A model that is removed is closed when its last user is done.
+    """
+
+    def __init__(self, models: Sequence[Model], auxiliary: Sequence[Model] = ()) -> None:
+        """``auxiliary``: models that others need and that no request may name."""
+        self._entries: dict[str, _Entry] = {}
+        for model in models:
+            self._entries[model.key] = _Entry(model, listed=True)
+        for model in auxiliary:
+            self._entries[model.key] = _Entry(model, listed=False)
+        for entry in self._entries.values():
+            self._acquire_needs(entry)
+
+    def add(self, model: Model) -> None:
+        """Offer one more model, after the others; it has been started.
+
+        Raises:
+            ValueError: there is a model of this key.
+        """
+        if model.key in self._entries:
+            raise ValueError(f"there is a model {model.key!r} already")
+        entry = self._entries[model.key] = _Entry(model, listed=True)
+        self._acquire_needs(entry)
+
+    def _acquire_needs(self, entry: _Entry) -> None:
+        """A model that another one needs has a user for as long as that is open."""
+        entry.needs = [self._entries[model.key] for model in entry.model.needs]
+        for needed in entry.needs:
+            needed.acquire()
+
+    def models(self) -> tuple[Model, ...]:
+        """Those that requests may name, the default first."""
+        return tuple(entry.model for entry in self._entries.values() if entry.listed)
+
+    def all_models(self) -> tuple[Model, ...]:
+        """The auxiliary ones too."""
+        return tuple(entry.model for entry in self._entries.values())
+
+    def able(self, capability: Capability[ModelT]) -> tuple[ModelT, ...]:
+        """Those models that requests may name and that have a capability, the default first."""
+        return tuple(
+            cast(ModelT, model) for model in self.models() if isinstance(model, capability.protocol)
+        )
+
+    @contextmanager
+    def lease(self, key: str | None, capability: Capability[ModelT]) -> Iterator[ModelT]:
+        """A model for as long as it is used.
+
+        Args:
+            key: None for the first that has the capability.
+            capability: what it is to do.
+
+        Raises:
+            UnknownModel: there is none of this key.
+            CapabilityUnsupported: it cannot do that.
+        """
+        entry = self._entry(key, capability)
+        entry.acquire()
+        try:
+            yield cast(ModelT, entry.model)
+        finally:
+            entry.release()
+
+    async def remove(self, key: str) -> None:
+        """Take a model out: no request finds it any more; close it when its last user is done.
+
+        Raises:
+            UnknownModel: there is none of this key.
+        """
+        entry = self._entries.get(key)
+        if entry is None or not entry.listed:
+            raise self._unknown(key)
+        del self._entries[key]
+        await entry.unused.wait()
+        await entry.model.close()
+        for needed in entry.needs:
+            needed.release()
+
+    async def close(self) -> None:
+        """Close every model at once, whoever uses it: their requests end with ``NotReady``."""
+        entries, self._entries = self._entries, {}
+        for entry in entries.values():
+            await entry.model.close()
+
+    def _entry(self, key: str | None, capability: Capability[ModelT]) -> _Entry:
+        listed = [entry for entry in self._entries.values() if entry.listed]
+        named = [entry for entry in listed if key is None or entry.model.key == key]
+        able = [entry for entry in named if isinstance(entry.model, capability.protocol)]
+        if able:
+            return able[0]
+        if not listed:
+            raise NotReady("No model is loaded now. Try again shortly.")
+        if key is not None and not named:
+            raise self._unknown(key)
+        others = ", ".join(_key(model) for model in self.able(capability)) or "none"
+        name = f"Model {shortened(key)!r}" if key is not None else "No loaded model"
+        cannot = "cannot" if key is not None else "can"
+        raise CapabilityUnsupported(f"{name} {cannot} {capability.name}; these can: {others}.")
+
+    def _unknown(self, key: str) -> UnknownModel:
+        loaded = ", ".join(model.key for model in self.models())
+        return UnknownModel(f"Model {shortened(key)!r} is not loaded; loaded are: {loaded}.")
+
+
+def _key(model: object) -> str:
+    return cast(Model, model).key

@@ -1,0 +1,1 @@
+"""Uvicorn, its socket, and how the process ends."""

@@ -1,0 +1,57 @@
+"""How far a request got on its path, and how long it spent at each stage."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Stage = Literal["receive", "decode", "queue", "device", "phones", "score", "plot"]
+STAGES: Final[tuple[Stage, ...]] = ("receive", "decode", "queue", "device", "score")
+"""Those of every score, in the order of the path; ``device`` includes what a remote model takes.
+Beside it, ``phones`` is the phone encoder's pass for another model, its queue included."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageTiming:
+    """One stage of one request.
+
+    Attributes:
+        stage: which.
+        started: on the monotonic clock, in seconds.
+        seconds: how long.
+    """
+
+    stage: Stage
+    started: float
+    seconds: float
+
+
+class Stages:
+    """The stages of one request as they are passed."""
+
+    def __init__(self) -> None:
+        self.arrived = time.monotonic()
+        self.spans: list[StageTiming] = []
+        self.audio_s: float | None = None
+        """Seconds of sound in the recording, once it is decoded."""
+        self.deadline = math.inf
+        """When the client stops waiting, on the monotonic clock."""
+        self.model = ""
+        """Key of the model that the request got to."""
+
+    @contextmanager
+    def measure(self, stage: Stage) -> Iterator[None]:
+        """What happens inside belongs to the stage, also if it fails."""
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self.add(stage, started, time.monotonic() - started)
+
+    def add(self, stage: Stage, started: float, seconds: float) -> None:
+        """A stage measured elsewhere."""
+        self.spans.append(StageTiming(stage, started, seconds))
