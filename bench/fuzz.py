@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -96,6 +97,10 @@ class Poster:
             "127.0.0.1", self._port, timeout=self._deadline_s + _PATIENCE_S
         )
 
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._connection.close()
+
     def post(self, upload: Upload) -> Outcome:
         """Post one upload and wait for what becomes of it."""
         started = time.monotonic()
@@ -105,7 +110,7 @@ class Poster:
             answer = self._connection.getresponse()
             text = answer.read().decode(errors="replace")
         except (OSError, http.client.HTTPException) as error:
-            self._connection.close()
+            self.close()
             self._connection = self._fresh()
             return Outcome(_NO_ANSWER, repr(error))
         seconds = time.monotonic() - started
@@ -143,14 +148,16 @@ def main() -> None:
             "AUDIO_SCORE_REQUEST_TIMEOUT_S": str(arguments.deadline_s),
             "AUDIO_SCORE_LOG_LEVEL": "warning",
         }
-        with running(command, environment(further), port, _IS_READY) as server:
-            faults = _fuzz(server, arguments)
+        with (
+            running(command, environment(further), port, _IS_READY) as server,
+            closing(Poster(server.port, arguments.deadline_s)) as poster,
+        ):
+            faults = _fuzz(server, poster, arguments)
     sys.exit(1 if faults else 0)
 
 
-def _fuzz(server: Server, arguments: argparse.Namespace) -> int:
+def _fuzz(server: Server, poster: Poster, arguments: argparse.Namespace) -> int:
     """Send every upload; the number of faults."""
-    poster = Poster(server.port, arguments.deadline_s)
     counts: Counter[str] = Counter()
     faults, looks = 0, []
     pause = max(1, arguments.uploads // _LOOKS)

@@ -159,9 +159,9 @@ def queued(url: str) -> float:
     return Numbers(url).of("audio_score_queue_length")
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
+def wait_until(condition: Callable[[], bool], patience_s: float = _PATIENCE_S) -> None:
     """Look again and again until it is so."""
-    deadline = time.monotonic() + _PATIENCE_S
+    deadline = time.monotonic() + patience_s
     while not condition():
         assert time.monotonic() < deadline, "it never came to be"
         time.sleep(_LOOK_S)

@@ -22,13 +22,13 @@ _TO: Final = {"a full disk": "2>/dev/full", "nothing": "2>&-", "nothing at all":
 
 
 @contextmanager
-def unheard(where: str, *command: str) -> Iterator[subprocess.Popen[bytes]]:
+def unheard(where: str, *command: str, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
     """A program of the repository whose standard error leads somewhere else."""
     heard, told = os.pipe()
     process = subprocess.Popen(
         ["sh", "-c", f'exec "$@" {_TO.get(where, "")}', "sh", sys.executable, *command],
         stderr=told,
-        env=clean_environment({}),
+        env=clean_environment(variables),
     )
     os.close(told)
     # Whoever read it has gone.
