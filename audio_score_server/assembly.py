@@ -19,7 +19,8 @@ from audio_score_server.audio.decode import DecodeLimits
 from audio_score_server.batching import Batcher, BatchLimits
 from audio_score_server.domain import Encoding, ModelInfo, Utterance
 from audio_score_server.errors import ModelLoadError, NoModelError
-from audio_score_server.pipelines.local import LocalOptions, LocalPipeline
+from audio_score_server.pipelines.local import LocalPipeline
+from audio_score_server.pipelines.options import LocalOptions
 from audio_score_server.pipelines.protocol import Model, Scorer
 from audio_score_server.references.clips import Library
 from audio_score_server.references.folder import FolderSource

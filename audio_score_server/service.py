@@ -6,9 +6,8 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -18,7 +17,6 @@ from audio_score_server.errors import (
     NoModelError,
     NotReady,
     QueueFull,
-    RequestTimeout,
 )
 from audio_score_server.health_monitor import HealthMonitor
 from audio_score_server.model_registry import SCORE, ModelRegistry
@@ -192,7 +190,7 @@ class ScoreService:
             clip = self._library.find(uid, cid)
             allowed_s = min(self._limits.request_s, allowed_s or self._limits.request_s)
             stages.deadline = stages.arrived + allowed_s
-            async with _within(stages):
+            async with stages.within_deadline():
                 return await scorer.score(clip, upload, stages, detailed)
 
     async def score_all(
@@ -240,7 +238,7 @@ class ScoreService:
                 raise DetailUnsupported(
                     f"Model {stages.model!r} tells no reasons: leave detail out."
                 )
-            async with _within(stages):
+            async with stages.within_deadline():
                 with stages.measure("plot"):
                     return await self._plots.draw(result.score, result.analysis)
 
@@ -293,22 +291,3 @@ class ScoreService:
             for model in self._models.all_models():
                 await model.use(library, self._concurrency)
             self._library = library
-
-
-@asynccontextmanager
-async def _within(stages: Stages) -> AsyncIterator[None]:
-    """Until the request's deadline.
-
-    Raises:
-        RequestTimeout: it has passed.
-    """
-    try:
-        async with asyncio.timeout(stages.deadline - time.monotonic()) as limit:
-            yield
-    except TimeoutError:
-        if not limit.expired():
-            raise
-        allowed_s = stages.deadline - stages.arrived
-        raise RequestTimeout(
-            f"The request was not done within {allowed_s:g} s. Try again later, or allow more."
-        ) from None

@@ -27,6 +27,7 @@ from audio_score_server.batching.items import (
     Outcome,
     Pending,
     ResultT,
+    Ticket,
     settle,
 )
 from audio_score_server.batching.policy import BatchLimits, Waiting, choose, wait_left
@@ -35,30 +36,6 @@ from audio_score_server.errors import BatchError, NotReady, QueueFull
 _LOG = logging.getLogger(__name__)
 _FAILED: Final = "The model's device has failed; the server is about to stop."
 _STOPPING: Final = "The server is stopping."
-
-
-class Ticket(Generic[ItemT, ResultT]):
-    """An admitted caller's right to submit one item."""
-
-    def __init__(self, batcher: Batcher[ItemT, ResultT]) -> None:
-        self._batcher = batcher
-        self._admitted = time.monotonic()
-        self.announced = True
-
-    async def submit(self, item: ItemT, seconds: float) -> Outcome[ResultT]:
-        """Have an item run.
-
-        Args:
-            item: the item.
-            seconds: how long its sound is.
-
-        Raises:
-            BatchError: the run failed for this item; the cause is attached.
-            DeviceMemoryError: the item does not fit into the device's memory.
-            NotReady: the batcher closes, or its device has failed.
-        """
-        self.announced = False
-        return await self._batcher.put(item, seconds, self._admitted)
 
 
 class Batcher(Generic[ItemT, ResultT]):
@@ -129,7 +106,7 @@ class Batcher(Generic[ItemT, ResultT]):
                 raise rejection
             self._announced += 1
             self._admission.enter()
-        ticket = Ticket(self)
+        ticket = Ticket(self._put)
         try:
             yield ticket
         finally:
@@ -143,8 +120,7 @@ class Batcher(Generic[ItemT, ResultT]):
         with self._changed:
             return self._admission.rejection(left_s)
 
-    async def put(self, item: ItemT, seconds: float, admitted: float) -> Outcome[ResultT]:
-        """For tickets."""
+    async def _put(self, item: ItemT, seconds: float, admitted: float) -> Outcome[ResultT]:
         pending: Pending[ItemT, ResultT] = Pending(item, seconds, admitted)
         with self._changed:
             self._announced -= 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -70,6 +70,31 @@ class Pending(Generic[ItemT, ResultT]):
             error = BatchError(f"{type(cause).__name__}: {cause}")
             error.__cause__ = cause
         settle(self.answer, error=error)
+
+
+class Ticket(Generic[ItemT, ResultT]):
+    """An admitted caller's right to submit one item."""
+
+    def __init__(self, put: Callable[[ItemT, float, float], Awaitable[Outcome[ResultT]]]) -> None:
+        self._put = put
+        self._admitted = time.monotonic()
+        self.announced = True
+        """Whether the item is yet to come."""
+
+    async def submit(self, item: ItemT, seconds: float) -> Outcome[ResultT]:
+        """Have an item run.
+
+        Args:
+            item: the item.
+            seconds: how long its sound is.
+
+        Raises:
+            BatchError: the run failed for this item; the cause is attached.
+            DeviceMemoryError: the item does not fit into the device's memory.
+            NotReady: the batcher closes, or its device has failed.
+        """
+        self.announced = False
+        return await self._put(item, seconds, self._admitted)
 
 
 class Call:

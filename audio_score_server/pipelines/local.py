@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from audio_score_server.audio.contours import contours
-from audio_score_server.audio.decode import DecodeLimits, decode
+from audio_score_server.audio.decode import decode
 from audio_score_server.batching import Batcher, Ticket
 from audio_score_server.domain import (
     Encoding,
@@ -27,36 +27,16 @@ from audio_score_server.pipelines.analysis import EncodedPair
 from audio_score_server.pipelines.calibration import Calibrator
 from audio_score_server.pipelines.canary import Canary, find_canary
 from audio_score_server.pipelines.comparison import Comparator
+from audio_score_server.pipelines.options import LocalOptions
 from audio_score_server.pipelines.protocol import Model, ScoreResult, Traffic, Upload
 from audio_score_server.pipelines.references import ReferenceProvider
 from audio_score_server.pipelines.threads import run_in
 from audio_score_server.references.clips import Clip, Library
 from audio_score_server.references.store import ReferenceStore
 from audio_score_server.runners.protocol import Runner
-from audio_score_server.settings import AudioFeatures
 from audio_score_server.telemetry.stages import Stages
 
 _LOG = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class LocalOptions:
-    """How a local model is used.
-
-    Attributes:
-        limits: of recordings and clips.
-        aligned: whether sounds are compared frame by frame, or by their means alone.
-        features: whose are compared: the model's ``own``, the phone model's ``phones``, or by
-            ``auto`` the latter for clips in its language.
-        fitted: whether the model's own features are compared in a projection fitted to them.
-        watched: whether ``health_error`` will be asked for.
-    """
-
-    limits: DecodeLimits
-    aligned: bool = True
-    features: AudioFeatures = "own"
-    fitted: bool = False
-    watched: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from audio_score_server.settings.model import (
     HiggsRemoteSettings,
     ModelSettings,
     PhonesSettings,
-    Settings,
     WhisperSettings,
 )
+from audio_score_server.settings.server import Settings
 
 __all__ = [
     "AUXILIARY_KEY",

@@ -12,7 +12,8 @@ from typing import Any, Final, get_args
 from pydantic import ValidationError
 
 from audio_score_server.errors import SettingsError
-from audio_score_server.settings.model import ModelSettings, Settings
+from audio_score_server.settings.model import ModelSettings
+from audio_score_server.settings.server import Settings
 
 PREFIX: Final = "AUDIO_SCORE_"
 GATE_PREFIX: Final = PREFIX + "GATE_"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Final, Literal
+
+from audio_score_server.errors import RequestTimeout
 
 Stage = Literal["receive", "decode", "queue", "device", "phones", "score", "plot"]
 STAGES: Final[tuple[Stage, ...]] = ("receive", "decode", "queue", "device", "score")
@@ -55,3 +58,21 @@ class Stages:
     def add(self, stage: Stage, started: float, seconds: float) -> None:
         """A stage measured elsewhere."""
         self.spans.append(StageTiming(stage, started, seconds))
+
+    @asynccontextmanager
+    async def within_deadline(self) -> AsyncIterator[None]:
+        """What happens inside ends at the deadline.
+
+        Raises:
+            RequestTimeout: it has passed.
+        """
+        try:
+            async with asyncio.timeout(self.deadline - time.monotonic()) as limit:
+                yield
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            allowed_s = self.deadline - self.arrived
+            raise RequestTimeout(
+                f"The request was not done within {allowed_s:g} s. Try again later, or allow more."
+            ) from None

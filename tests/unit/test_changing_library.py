@@ -15,7 +15,8 @@ from audio_score_server.batching import Batcher, BatchLimits
 from audio_score_server.domain import Encoding, FloatArray, Score, Utterance
 from audio_score_server.errors import ReferenceMissing, UnknownClip
 from audio_score_server.pipelines import calibration
-from audio_score_server.pipelines.local import LocalOptions, LocalPipeline
+from audio_score_server.pipelines.local import LocalPipeline
+from audio_score_server.pipelines.options import LocalOptions
 from audio_score_server.references.store import ReferenceStore
 from audio_score_server.runners.fake import FakeRunner
 from audio_score_server.service import Parts, ScoreService, ServiceLimits

@@ -23,7 +23,8 @@ from audio_score_server.errors import (
     RequestTimeout,
     UnknownModel,
 )
-from audio_score_server.pipelines.local import LocalOptions, LocalPipeline
+from audio_score_server.pipelines.local import LocalPipeline
+from audio_score_server.pipelines.options import LocalOptions
 from audio_score_server.references.folder import FolderSource
 from audio_score_server.references.store import ReferenceStore
 from audio_score_server.runners.fake import FakeRunner
