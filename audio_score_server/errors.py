@@ -10,14 +10,15 @@
     ├── RemoteTimeout            a remote model did not answer in time
     ├── NotReady                 the server is starting or stopping
     ├── QueueFull                more requests are under way than may be
-    ├── UnknownKey               the request bears no API key that is known
+    ├── Unauthorized             the request bears no API key that is known
     ├── TooManyRequests          the client sends more than its rate allows
     ├── RequestTimeout           the request was not done by its deadline
     ├── UploadTimeout            the client did not send the request in time
     ├── EvaluationError          recordings cannot be evaluated as they were given
     └── RequestError             the request cannot be served as it stands; its text is the answer
         ├── AmbiguousRequest     says a thing twice, or at two places
-        ├── CapabilityUnsupported  asks a model for what it cannot do
+        ├── CapabilityUnsupported asks a model for what it cannot do
+        ├── DetailUnsupported    asks for a detail of a model that gives scores alone
         ├── UnknownModel         names a model that is not loaded
         ├── UnknownClip          names a clip that is not in the library
         ├── ReferenceMissing     the clip is in the library, but its features cannot be had

@@ -7,10 +7,11 @@ import logging
 import logging.config
 import os
 import sys
+from contextvars import ContextVar
 from typing import Final
 
-from audio_score_server.telemetry.request_id import request_id
-
+request_id: Final[ContextVar[str]] = ContextVar("request_id", default="")
+"""Of the request that is being served, for the lines written meanwhile."""
 _TEXT: Final = "%(asctime)s %(levelname)-8s %(message)s"
 _QUIET: Final = (
     *("numba", "filelock", "asyncio", "urllib3", "python_multipart"),

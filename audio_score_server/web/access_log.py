@@ -13,8 +13,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from audio_score_server.errors import shortened
+from audio_score_server.telemetry.logs import request_id
 from audio_score_server.telemetry.metrics import Metrics
-from audio_score_server.telemetry.request_id import request_id
 from audio_score_server.telemetry.stages import Stages
 from audio_score_server.telemetry.tracing import Tracing
 from audio_score_server.web.families import RouteFamilies

@@ -21,7 +21,7 @@ from audio_score_server.errors import (
     RequestError,
     TooManyRequests,
 )
-from audio_score_server.telemetry.request_id import request_id
+from audio_score_server.telemetry.logs import request_id
 from audio_score_server.web.error_cases import (
     INTERNAL_ERROR,
     MALFORMED_REQUEST,

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from audio_score_server.telemetry.logs import configure_logs
-from audio_score_server.telemetry.request_id import request_id
+from audio_score_server.telemetry.logs import configure_logs, request_id
 
 _QUIET = (
     *("numba", "filelock", "asyncio", "urllib3", "python_multipart"),

@@ -38,7 +38,7 @@ class WhisperCheckpoint:
     Attributes:
         log_mel: its front end.
         encoder: its encoder.
-        scribe: its decoder.
+        transcriber: its decoder.
         precision: of weights and passes.
         info: where it is.
         fingerprint: changes with its weights, its front end and the precision.
