@@ -43,7 +43,7 @@ class FileStamp(_EntryModel):
     sha256: str
 
 
-class Manifest(_EntryModel):
+class EntryManifest(_EntryModel):
     """What an entry was made from, and what belongs to it."""
 
     format: int
@@ -105,12 +105,12 @@ def _contents(reference: Reference) -> dict[str, bytes]:
 
 def _manifest_of(
     clip: Clip, made_by: tuple[str, str], reference: Reference, files: dict[str, bytes]
-) -> Manifest:
+) -> EntryManifest:
     digest = clip.sha256()
     if not clip.is_current():
         # The hash could belong to another content than the features.
         raise ClipChanged("the clip has changed since it was found")
-    return Manifest(
+    return EntryManifest(
         format=_FORMAT,
         runner=made_by[0],
         settings=made_by[1],
@@ -138,7 +138,7 @@ def _write(path: Path, content: bytes) -> None:
         os.fsync(stream.fileno())
 
 
-def check_entry(folder: Path, clip: Clip, made_by: tuple[str, str]) -> Manifest:
+def check_entry(folder: Path, clip: Clip, made_by: tuple[str, str]) -> EntryManifest:
     """The manifest of a valid entry, without reading the features.
 
     Raises:
@@ -157,7 +157,7 @@ def check_entry(folder: Path, clip: Clip, made_by: tuple[str, str]) -> Manifest:
     return manifest
 
 
-def refresh_entry(folder: Path, manifest: Manifest, clip: Clip) -> None:
+def refresh_entry(folder: Path, manifest: EntryManifest, clip: Clip) -> None:
     """Note the clip's new version in the manifest of a valid entry, so that it is hashed only once.
 
     Raises:
@@ -169,7 +169,7 @@ def refresh_entry(folder: Path, manifest: Manifest, clip: Clip) -> None:
     os.replace(partial, folder / MANIFEST)
 
 
-def _same_clip(manifest: Manifest, clip: Clip) -> bool:
+def _same_clip(manifest: EntryManifest, clip: Clip) -> bool:
     """By size and version where they agree; else by content, since copies get new times."""
     if manifest.clip_size != clip.size:
         return False
@@ -181,9 +181,9 @@ def _same_clip(manifest: Manifest, clip: Clip) -> bool:
         return False
 
 
-def _manifest(folder: Path) -> Manifest:
+def _manifest(folder: Path) -> EntryManifest:
     try:
-        return Manifest.model_validate_json(read_regular(folder / MANIFEST))
+        return EntryManifest.model_validate_json(read_regular(folder / MANIFEST))
     except (FileNotFoundError, NotADirectoryError):
         raise EntryInvalid("missing") from None
     except (OSError, ValidationError) as error:
@@ -213,7 +213,7 @@ def read_entry(folder: Path, clip: Clip, made_by: tuple[str, str]) -> Reference:
         raise EntryInvalid(f"damaged: {FEATURES} cannot be read") from error
 
 
-def _verified(folder: Path, name: str, manifest: Manifest) -> bytes:
+def _verified(folder: Path, name: str, manifest: EntryManifest) -> bytes:
     try:
         content = read_regular(folder / name)
     except OSError as error:

@@ -2,7 +2,7 @@
 
 The disk is full, nobody hears what is logged, the clock jumps, a recording kills whoever hears it,
 and more plots are asked for than can be drawn. The clock that jumps is Python's alone, in the
-launcher and its workers: the real one is everybody's, and Nginx's cannot be told apart from it.
+supervisor and its workers: the real one is everybody's, and Nginx's cannot be told apart from it.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ def _poison(url: str) -> None:
 
 @contextmanager
 def _gateway(disk: Path, clock: Path) -> Iterator[str]:
-    """The address of a launcher with a closed stderr; it ends in order, whatever has been."""
+    """The address of a supervisor with a closed stderr; it ends in order, whatever has been."""
     (rude := clock.parent / "rude").mkdir()
     (rude / "sitecustomize.py").write_text(_RUDE)
     config = write_config(clock.parent, batch_ms=20)
@@ -156,7 +156,7 @@ def _gateway(disk: Path, clock: Path) -> Iterator[str]:
     variables = {"PYTHONPATH": f"{rude}{os.pathsep}{ROOT}", "CHAOS_CLOCK": str(clock)}
     with unheard("nothing", program, *words, *folders, **variables) as process:
         wait_until(lambda: _status(disk).get("state") == "serving", _PATIENCE_S)
-        yield _status(disk)["address"]
+        yield _status(disk)["url"]
         process.terminate()
         assert process.wait(30) == 0
 
@@ -187,7 +187,7 @@ def test_no_request_that_can_be_served_is_lost(tmp_path: Path, disk: Path) -> No
                 scores.wait_for_more("200", 20)
             _poison(url)
             scores.wait_for_more("200", 20)
-        restarts = Numbers(url).of("audio_score_gateway_restarts_total")
+        restarts = Numbers(url).of("audio_score_gateway_process_restarts_total")
     assert set(scores.outcomes) == {"200"}, scores.outcomes
     assert set(plots.outcomes) == {"200", "503"}, plots.outcomes
     assert restarts == 2

@@ -58,7 +58,7 @@ class _Connection(socketserver.StreamRequestHandler):
                 if behaviour == _DEATH:
                     worker.path.unlink(missing_ok=True)
                 return
-            body = b'{"detail":"said by a worker"}'
+            body = b'{"detail":"said by a worker","code":"said"}'
             head = (
                 f"HTTP/1.1 {behaviour} {_ANSWERS[behaviour]}\r\nContent-Length: {len(body)}\r\n\r\n"
             )

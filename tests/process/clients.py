@@ -38,7 +38,7 @@ class Answer:
     def detail(self) -> str:
         """What is wrong and what to do."""
         body = self.json
-        assert list(body) == ["detail"]
+        assert list(body) == ["detail", "code"]
         assert isinstance(body["detail"], str)
         return body["detail"]
 

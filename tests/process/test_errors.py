@@ -46,7 +46,7 @@ def _flac_bomb(seconds: int) -> bytes:
 
 def _detail(answer: httpx.Response) -> str:
     body = answer.json()
-    assert list(body) == ["detail"]
+    assert list(body) == ["detail", "code"]
     assert isinstance(body["detail"], str)
     return body["detail"]
 

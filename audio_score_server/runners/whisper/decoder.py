@@ -80,7 +80,7 @@ class _Cross:
 
 
 @dataclass(frozen=True, slots=True)
-class _Layer:
+class _DecoderLayer:
     heads: int
     self_norm: Norm
     merged: Projection
@@ -242,7 +242,7 @@ class TextDecoder:
 
 
 def _attend(
-    layer: _Layer,
+    layer: _DecoderLayer,
     hidden: torch.Tensor,
     memory: tuple[torch.Tensor, torch.Tensor],
     places: torch.Tensor,
@@ -262,8 +262,8 @@ def _attend(
     return layer.self_out(attended.transpose(1, 2).reshape(rows, columns, width))
 
 
-def _layer_of(layer: Any, pack: Pack) -> _Layer:
-    return _Layer(
+def _layer_of(layer: Any, pack: Pack) -> _DecoderLayer:
+    return _DecoderLayer(
         heads=layer.self_attn.num_heads,
         self_norm=norm_of(layer.self_attn_layer_norm),
         merged=pack(merged_of(layer.self_attn)),

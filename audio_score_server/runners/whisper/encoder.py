@@ -82,7 +82,7 @@ def merged_of(attention: Any) -> Linear:
 
 
 @dataclass(frozen=True, slots=True)
-class _Layer:
+class _EncoderLayer:
     heads: int
     attention_norm: Norm
     merged: Projection
@@ -153,8 +153,8 @@ class AudioEncoder:
         return self._norm(hidden)
 
 
-def _layer_of(layer: Any, pack: Pack) -> _Layer:
-    return _Layer(
+def _layer_of(layer: Any, pack: Pack) -> _EncoderLayer:
+    return _EncoderLayer(
         heads=layer.self_attn.num_heads,
         attention_norm=norm_of(layer.self_attn_layer_norm),
         merged=pack(merged_of(layer.self_attn)),
