@@ -21,7 +21,7 @@ from typing import Final
 
 from audio_score_server.domain import Reference
 from audio_score_server.references.clips import Clip
-from audio_score_server.references.entry import MANIFEST, Manifest
+from audio_score_server.references.entry import MANIFEST, EntryManifest
 from audio_score_server.references.folder import FolderSource
 from audio_score_server.references.store import ReferenceStore
 from bench.demo import DEMO_CLIPS
@@ -81,7 +81,7 @@ def _sample(cache: Path) -> Sample:
     with running_server(DEMO_CLIPS, cache):
         pass
     manifests = sorted((cache / _KEY).glob(f"*/*/{MANIFEST}"))
-    manifest = Manifest.model_validate_json(manifests[0].read_bytes())
+    manifest = EntryManifest.model_validate_json(manifests[0].read_bytes())
     made_by = (manifest.runner, manifest.settings)
     store = ReferenceStore(cache / _KEY, made_by, _MANY_BYTES)
     return Sample(

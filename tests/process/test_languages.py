@@ -13,7 +13,7 @@ import pytest
 from audio_score_server.assembly import build_service
 from audio_score_server.domain import Reference, Score
 from audio_score_server.pipelines.protocol import ScoreResult
-from audio_score_server.references.entry import MANIFEST, Manifest
+from audio_score_server.references.entry import MANIFEST, EntryManifest
 from audio_score_server.references.folder import FolderSource
 from audio_score_server.references.store import ReferenceStore
 from audio_score_server.service import ScoreService
@@ -82,7 +82,7 @@ async def _judge(service: ScoreService, number: int, line: Line) -> ScoreResult:
 def _references(settings: Settings) -> list[Reference]:
     """As the service cached them."""
     cache = settings.cache_dir / _KEY
-    manifest = Manifest.model_validate_json(next(cache.glob(f"*/*/{MANIFEST}")).read_bytes())
+    manifest = EntryManifest.model_validate_json(next(cache.glob(f"*/*/{MANIFEST}")).read_bytes())
     store = ReferenceStore(cache, (manifest.runner, manifest.settings), _MEMORY)
     return [store.read(clip) for clip in FolderSource(settings.video_clip_dir).library().clips()]
 
