@@ -23,7 +23,7 @@ from audio_score_server.web.error_cases import ERROR_CASES
 from tests.process.server import ROOT, ServerProcess
 
 README = (ROOT / "README.md").read_text()
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def _rows(heading: str) -> list[list[str]]:

@@ -63,12 +63,30 @@ def test_the_api_description_has_examples_and_every_error(demo: ServerProcess) -
     document = httpx.get(f"{demo.url}/openapi.json").json()
     operation = document["paths"]["/score"]["post"]
     assert set(operation["responses"]) == {
-        *("200", "400", "401", "404", "413", "422", "429", "500", "502", "503", "504", "507")
+        *(
+            "200",
+            "400",
+            "401",
+            "404",
+            "405",
+            "408",
+            "413",
+            "422",
+            "429",
+            "500",
+            "502",
+            "503",
+            "504",
+        ),
+        "507",
     }
-    properties = document["components"]["schemas"]["ScoreAnswer"]["properties"]
+    properties = document["components"]["schemas"]["ScoreResponse"]["properties"]
     assert all("examples" in field for name, field in properties.items() if name != "detail")
     errors = [answer for status, answer in operation["responses"].items() if status != "200"]
-    assert all(error["content"]["application/json"]["example"]["detail"] for error in errors)
+    for error in errors:
+        for code, example in error["content"]["application/json"]["examples"].items():
+            assert example["value"]["code"] == code
+            assert example["value"]["detail"]
 
 
 @pytest.mark.browser

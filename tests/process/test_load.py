@@ -81,11 +81,11 @@ def test_who_leaves_the_queue_costs_no_device_time(server: GatedServer, under_wa
 
 
 def test_who_leaves_during_the_upload_is_only_counted(server: GatedServer) -> None:
-    before = requests(server.url, "departed")
+    before = requests(server.url, "client_disconnected")
     with Client(server.url) as client:
         body = form(SECOND)
         client.send(head(len(body)) + body[:-100])
-    wait_until(lambda: requests(server.url, "departed") == before + 1)
+    wait_until(lambda: requests(server.url, "client_disconnected") == before + 1)
     with Client(server.url) as client:
         client.send(ask(SECOND))
         assert server.run() == [1.0]
@@ -133,7 +133,7 @@ def test_a_poisoned_recording_fails_alone(server: GatedServer, under_way: Client
 
 def test_a_full_queue_refuses_and_recovers(server: GatedServer, under_way: Client) -> None:
     url = server.url
-    busy = requests(url, "busy")
+    busy = requests(url, "overloaded")
     others = [Client(url).send(ask(SECOND)) for _ in range(_QUEUE - 1)]
     wait_until(lambda: queued(url) == _QUEUE - 1)
     with Client(url) as refused:
@@ -141,7 +141,7 @@ def test_a_full_queue_refuses_and_recovers(server: GatedServer, under_way: Clien
         assert answer.status == 503
         assert "busy: 4 requests are under way" in answer.detail
         assert int(answer.headers["Retry-After"]) >= 1
-        assert requests(url, "busy") == busy + 1
+        assert requests(url, "overloaded") == busy + 1
         server.order()
         assert (server.run(), server.run()) == ([1.0, 1.0], [1.0])
         assert [client.answer().status for client in (under_way, *others)] == [200] * _QUEUE
@@ -272,7 +272,7 @@ def test_an_upload_that_stalls_is_told_what_happened(
     tmp_path: Path, length: int | None, sent: bytes
 ) -> None:
     with gated(write_config(tmp_path, upload_idle_timeout_s=0.2)) as server:
-        before = requests(server.url, "refused")
+        before = requests(server.url, "rejected")
         with Client(server.url) as stalled:
             chunk = sent if length else b"%x\r\n%b\r\n" % (len(sent), sent) if sent else b""
             answer = stalled.send(head(length) + chunk).answer()
@@ -281,7 +281,7 @@ def test_an_upload_that_stalls_is_told_what_happened(
         assert answer.detail.startswith("The upload has stalled: nothing came for 0.2 s. Send it ")
         assert "AUDIO_SCORE_UPLOAD_IDLE_TIMEOUT_S" in answer.detail
         assert answer.headers["Connection"] == "close"
-        assert requests(server.url, "refused") == before + 1
+        assert requests(server.url, "rejected") == before + 1
 
 
 def test_an_upload_that_goes_on_is_not_stalled(tmp_path: Path) -> None:

@@ -121,7 +121,7 @@ def test_a_request_moves_the_metrics_that_it_should(text: ServerProcess) -> None
 
 @pytest.mark.parametrize(
     ("recording", "uid", "outcome"),
-    [(SECOND, "no-such-film", "refused"), (b"no sound", UID, "refused"), (SECOND, UID, "ok")],
+    [(SECOND, "no-such-film", "rejected"), (b"no sound", UID, "rejected"), (SECOND, UID, "ok")],
 )
 def test_outcomes(text: ServerProcess, recording: bytes, uid: str, outcome: str) -> None:
     name = "audio_score_requests_total"
