@@ -31,17 +31,18 @@ def spoken(folder: Path, part: str, most: int) -> list[Spoken]:
     """Recordings of a folder with a ``manifest.csv`` of columns ``file`` and ``text``.
 
     Args:
-        folder: where they are.
+        folder: where they are; or a manifest of another name.
         part: files alone that begin so.
         most: so many of them, evenly drawn.
     """
-    with (folder / "manifest.csv").open(encoding="utf-8", newline="") as file:
+    manifest = folder if folder.is_file() else folder / "manifest.csv"
+    with manifest.open(encoding="utf-8", newline="") as file:
         lines = [line for line in csv.DictReader(file) if line["file"].startswith(part)]
     drawn = [
         lines[index] for index in np.linspace(0, len(lines) - 1, min(most, len(lines)), dtype=int)
     ]
     return [
-        Spoken(decode((folder / line["file"]).read_bytes(), _LIMITS), line["text"])
+        Spoken(decode((manifest.parent / line["file"]).read_bytes(), _LIMITS), line["text"])
         for line in drawn
     ]
 
