@@ -4,9 +4,9 @@
 
 MODEL is a folder with a trained Whisper checkpoint. A folder of recordings has a ``manifest.csv``
 with columns ``file`` and ``text``, or the manifest itself is named. Transcripts of ``--texts`` are
-judged by the manifest's, those of ``--own`` by what the model itself writes in 30 s; ``--part`` takes
-only files that begin so, ``--most`` so many of each, evenly drawn. Every recording is heard by
-itself, in float32:
+judged by the manifest's, those of ``--own`` by what the model itself writes in 30 s; ``--part``
+takes only files that begin so, ``--most`` so many of each, evenly drawn. Every recording is heard
+by itself, in float32:
 
 - in 30 s;
 - in ``auto`` windows;
