@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from starlette.types import Scope
 
 from audio_score_server.errors import TooManyRequests
+from audio_score_server.paths import SCORE_PATHS
 from audio_score_server.web.authentication import Authenticator
 from audio_score_server.web.families import RouteFamilies, RouteFamily, UploadLimits
 from audio_score_server.web.rate_limit import RateLimit
@@ -80,7 +81,7 @@ def _scope(address: str | None, forwarded: list[str], method: str = "POST") -> S
 
 def _authenticator(per_minute: int, behind_proxy: bool) -> Authenticator:
     limits = UploadLimits(1_000, 1, 1.0, 1.0)
-    family = RouteFamily("score", ("/score",), limits, RateLimit(per_minute))
+    family = RouteFamily("score", SCORE_PATHS, limits, RateLimit(per_minute))
     return Authenticator(None, RouteFamilies([family], limits), behind_proxy)
 
 
