@@ -143,7 +143,7 @@ def test_where_nobody_speaks_nothing_is_written(
 ) -> None:
     # What an untrained checkpoint thinks of silence is drawn at random.
     monkeypatch.setattr(
-        transcriber, "unspoken", lambda silence, mean, _: 0 <= silence <= 1 and mean < 0
+        transcriber, "no_speech", lambda silence, mean, _: 0 <= silence <= 1 and mean < 0
     )
     runner = _load(folder, MANY)
     for encoding in _run(runner, waveforms, runner.expected("a b")):
