@@ -11,7 +11,6 @@ scores of both are apart.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import tempfile
 import time
@@ -31,6 +30,7 @@ from audio_score_server.service import ScoreService
 from audio_score_server.settings import load_settings
 from audio_score_server.telemetry.metrics import Metrics
 from audio_score_server.telemetry.stages import Stages
+from bench import options
 from bench.demo import ROOT
 from bench.measure import show
 
@@ -52,7 +52,7 @@ class Cost:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = options.parser(__doc__)
     parser.add_argument("folder", type=Path, help="Recordings and their manifest.csv.")
     parser.add_argument("--config", type=Path, default=ROOT / "config.json", help="Settings.")
     parser.add_argument("--limit", type=int, default=100, help="Most impostors of a recording.")

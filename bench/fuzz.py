@@ -25,20 +25,18 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-import psutil
 from tqdm import tqdm
 
+from bench import options
 from bench.demo import DEMO_CLIPS, DEMO_RECORDINGS, ids
 from bench.fuzz_files import whole_files
 from bench.fuzz_mutations import damaged
 from bench.measure import show
-from bench.serving_processes import Server, environment, free_port, running
+from bench.server import Server, phones_server
 
-_IS_READY: Final = b"GET /health/ready HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
 _BOUNDARY: Final = "boundary-of-the-fuzz-that-no-upload-holds"
 _DETAIL_EVERY: Final = 8
 _LOOKS: Final = 20
-_MIB: Final = 2**20
 _MOST_SHOWN: Final = 200
 _LATE_S: Final = 1.0
 """How much later than the server's own deadline an answer may come."""
@@ -125,7 +123,7 @@ class Poster:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = options.parser(__doc__)
     parser.add_argument("--seed", type=int, default=1, help="All damage follows from it.")
     parser.add_argument("--uploads", type=int, default=100_000, help="How many.")
     parser.add_argument("--first", type=int, default=0, help="Number of the first.")
@@ -135,15 +133,11 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-fuzz-") as scratch:
-        port = free_port()
-        command = [sys.executable, "run_server.py", "--port", str(port), "--model-keys", "phones"]
-        further = {
-            "AUDIO_SCORE_CACHE_DIR": str(Path(scratch) / "cache"),
-            "AUDIO_SCORE_VIDEO_CLIP_DIR": str(DEMO_CLIPS),
+        variables = {
             "AUDIO_SCORE_REQUEST_TIMEOUT_S": str(arguments.deadline_s),
             "AUDIO_SCORE_LOG_LEVEL": "warning",
         }
-        with running(command, environment(further), port, _IS_READY) as server:
+        with phones_server(DEMO_CLIPS, Path(scratch) / "cache", variables) as server:
             faults = _fuzz(server, arguments)
     sys.exit(1 if faults else 0)
 
@@ -164,7 +158,7 @@ def _fuzz(server: Server, arguments: argparse.Namespace) -> int:
             print(server.failure("The server has ended"))
             break
         if sent % pause == 0 or sent == arguments.uploads:
-            looks.append((sent, counts.copy(), *_held(server)))
+            looks.append((sent, counts.copy(), *server.held()))
             tqdm.write(f"{sent}: {dict(counts)}, {looks[-1][2]:.0f} MiB", file=sys.stderr)
     _show(arguments.seed, faults, looks)
     return faults
@@ -184,12 +178,6 @@ def _keep(upload: Upload, outcome: Outcome, arguments: argparse.Namespace) -> No
     path.write_bytes(upload.data)
     again = f"--seed {arguments.seed} --first {upload.number} --uploads 1"
     tqdm.write(f"FAULT {outcome.kind}: {path} ({again}): {outcome.text[:_MOST_SHOWN]}", sys.stdout)
-
-
-def _held(server: Server) -> tuple[float, int, int]:
-    """Resident memory in MiB, descriptors and threads."""
-    process = psutil.Process(server.pid)
-    return process.memory_info().rss / _MIB, process.num_fds(), process.num_threads()
 
 
 def _show(

@@ -1,6 +1,6 @@
 """What ten thousand cached clips add to a server's start.
 
-    python -m bench.library [--clips N] [--repeats N] [--scratch FOLDER]
+    python -m bench.library [--clips N] [--repeats N]
 
 A temporary folder gets two libraries: one of five clips and one of that many. A clip is a few
 bytes, never decoded, with its text beside it; its cache entry is written by the package's own store
@@ -12,7 +12,6 @@ memory rather than from a disk.
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import tempfile
 from dataclasses import dataclass
@@ -20,13 +19,13 @@ from pathlib import Path
 from typing import Final
 
 from audio_score_server.domain import Reference
-from audio_score_server.references.clips import Clip
 from audio_score_server.references.entry import MANIFEST, Manifest
 from audio_score_server.references.folder import FolderSource
 from audio_score_server.references.store import ReferenceStore
+from bench import options
 from bench.demo import DEMO_CLIPS
 from bench.measure import median, progress, show
-from bench.server import RunningServer, running_server
+from bench.server import phones_server
 
 _KEY: Final = "phones"
 _FEW: Final = 5
@@ -64,12 +63,15 @@ class Folders:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--clips", type=int, default=10_000, help="Clips of the large library.")
-    parser.add_argument("--repeats", type=int, default=3, help="Servers started on each library.")
-    parser.add_argument("--scratch", type=Path, help="Where to make the temporary folder.")
+    parser = options.parser(__doc__)
+    parser.add_argument(
+        "--clips", type=options.count, default=10_000, help="Clips of the large library."
+    )
+    parser.add_argument(
+        "--repeats", type=options.count, default=3, help="Servers started on each library."
+    )
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="bench-library-", dir=arguments.scratch) as name:
+    with tempfile.TemporaryDirectory(prefix="bench-library-") as name:
         sample = _sample(Path(name) / "demo")
         few = _make(Path(name) / "few", _FEW, sample)
         many = _make(Path(name) / "many", arguments.clips, sample)
@@ -78,7 +80,7 @@ def main() -> None:
 
 def _sample(cache: Path) -> Sample:
     """Have a server encode the demo clips."""
-    with running_server(DEMO_CLIPS, cache):
+    with phones_server(DEMO_CLIPS, cache):
         pass
     manifests = sorted((cache / _KEY).glob(f"*/*/{MANIFEST}"))
     manifest = Manifest.model_validate_json(manifests[0].read_bytes())
@@ -101,22 +103,19 @@ def _make(folder: Path, count: int, sample: Sample) -> Folders:
     clips = FolderSource(folders.clips).library().clips()
     references = itertools.cycle(sample.references)
     for cached in progress(clips, f"{count} clips"):
-        _write(store, cached, next(references))
+        with store.claim(cached) as mine:
+            assert mine
+            store.write(cached, next(references))
     return folders
 
 
-def _write(store: ReferenceStore, clip: Clip, reference: Reference) -> None:
-    with store.claim(clip) as mine:
-        assert mine
-        store.write(clip, reference)
-
-
 def _measure(few: Folders, many: Folders, repeats: int) -> None:
-    starts: list[tuple[RunningServer, RunningServer]] = [
-        (_start(few), _start(many)) for _ in progress(range(repeats), "starts")
+    starts = [(_start(few), _start(many)) for _ in progress(range(repeats), "starts")]
+    # Of few and of many: seconds to ready, and MiB.
+    figures = [
+        [median([pair[side][figure] for pair in starts]) for figure in (0, 1)] for side in (0, 1)
     ]
-    few_s, many_s = (median([pair[side].ready_s for pair in starts]) for side in (0, 1))
-    few_mib, many_mib = (median([pair[side].rss_mib for pair in starts]) for side in (0, 1))
+    (few_s, few_mib), (many_s, many_mib) = figures
     show(
         f"Start with every clip cached, median of {repeats}",
         ("clips", "ready s", "RSS MiB"),
@@ -129,12 +128,13 @@ def _measure(few: Folders, many: Folders, repeats: int) -> None:
     )
 
 
-def _start(folders: Folders) -> RunningServer:
-    with running_server(folders.clips, folders.cache) as server:
+def _start(folders: Folders) -> tuple[float, float]:
+    """Seconds to ready, and resident memory in MiB then."""
+    with phones_server(folders.clips, folders.cache) as server:
         # Clips that the server took for stale would be encoded anew and measure something else.
         if f" {folders.count} of {folders.count} clips are cached" not in server.log:
-            raise RuntimeError(f"The server did not find its cache complete:\n{server.log}")
-        return server
+            raise server.failure("The server did not find its cache complete")
+        return server.ready_s, server.held()[0]
 
 
 if __name__ == "__main__":

@@ -2,30 +2,30 @@
 
     python -m bench.startup [--repeats N]
 
-Starts ``run_server.py --model-keys phones`` on the demo clips, each time as a new process, and
-prints medians: seconds until it says where it listens, seconds until ``GET /health/ready`` answers
-200, and its resident memory then. Three states are compared: every clip cached; an empty cache; and
-an empty cache where the time warp has yet to be compiled, as on a server's first start.
-
-A second table shows the large imports: each in a process of its own, less the bare interpreter, and
-one after the other in the order in which the server gets to them, as a share of the time to ready.
+Starts our server with the phone encoder on the demo clips, each time as a new process, and prints
+medians: seconds until it answers anything, seconds until ``GET /health/ready`` answers 200, and its
+resident memory then. Three states are compared: every clip cached; an empty cache; and an empty
+cache where the time warp has yet to be compiled, as on a server's first start. A second table shows
+the large imports, one after the other in the order in which the server gets to them, as a share of
+the time to ready.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final
 
+from bench import options
 from bench.demo import DEMO_CLIPS, ROOT
 from bench.measure import median, progress, show, timed
-from bench.server import RunningServer, running_server
+from bench.server import phones_server
 
 _IMPORTS: Final = (
     "pydantic",
@@ -42,29 +42,44 @@ _IMPORTS: Final = (
     "audio_score_server.runners.phones.runner",
 )
 """In the server's own order; the last two stand for what is left."""
+_IMPORT: Final = """
+import importlib, json, sys, time, psutil
+process, added = psutil.Process(), []
+for name in sys.argv[1:]:
+    before, started = process.memory_info().rss, time.perf_counter()
+    importlib.import_module(name)
+    added.append([time.perf_counter() - started, process.memory_info().rss - before])
+print(json.dumps(added))
+"""
+"""Prints seconds and bytes of resident memory that each module adds to those before it."""
 _TIMEOUT_S: Final = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """One start of a server: seconds to its first answer and to ready, and memory in MiB then."""
+
+    listening_s: float
+    ready_s: float
+    rss_mib: float
 
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--repeats", type=int, default=5, help="Processes started in each state.")
+    parser = options.parser(__doc__)
+    parser.add_argument("--repeats", type=options.count, default=5, help="Starts in each state.")
     repeats = parser.parse_args().repeats
-    warm, cold, first = _starts(repeats)
-    rows = [
-        _row("all clips cached", warm, warm),
-        _row("cache empty", cold, warm),
-        _row("cache empty, warp not compiled", first, warm),
-    ]
+    states = _starts(repeats)
+    cached_s = median([start.ready_s for start in next(iter(states.values()))])
     show(
         f"Start to ready, median of {repeats}",
         ("state", "listening s", "ready s", "lowest", "highest", "/ cached", "RSS MiB"),
-        rows,
+        [_row(state, starts, cached_s) for state, starts in states.items()],
     )
-    _show_imports(repeats, median([start.ready_s for start in warm]))
+    _show_imports(repeats, cached_s)
 
 
-def _starts(repeats: int) -> tuple[list[RunningServer], list[RunningServer], list[RunningServer]]:
+def _starts(repeats: int) -> dict[str, list[Start]]:
     """Starts in each of the three states, taking turns so that a noisy minute hits all alike."""
     warm, cold, first = [], [], []
     with tempfile.TemporaryDirectory(prefix="bench-startup-") as name:
@@ -76,53 +91,40 @@ def _starts(repeats: int) -> tuple[list[RunningServer], list[RunningServer], lis
             cold.append(_start(folder / f"cold-{index}"))
             numba = {"NUMBA_CACHE_DIR": str(folder / f"numba-{index}")}
             first.append(_start(folder / f"first-{index}", numba))
-    return warm, cold, first
+    return {"all clips cached": warm, "cache empty": cold, "cache empty, warp not compiled": first}
 
 
-def _start(cache: Path, environment: Mapping[str, str] | None = None) -> RunningServer:
-    with running_server(DEMO_CLIPS, cache, environment=environment) as server:
-        return server
+def _start(cache: Path, variables: Mapping[str, str] | None = None) -> Start:
+    with phones_server(DEMO_CLIPS, cache, variables) as server:
+        return Start(server.listening_s, server.ready_s, server.held()[0])
 
 
-def _row(state: str, starts: list[RunningServer], warm: list[RunningServer]) -> list[str]:
+def _row(state: str, starts: Sequence[Start], cached_s: float) -> list[str]:
     ready = [start.ready_s for start in starts]
-    return [
-        state,
-        f"{median([start.listening_s for start in starts]):.2f}",
-        f"{median(ready):.2f}",
-        f"{min(ready):.2f}",
-        f"{max(ready):.2f}",
-        f"{median(ready) / median([start.ready_s for start in warm]):.2f}",
-        f"{median([start.rss_mib for start in starts]):.0f}",
-    ]
+    listening_s = median([start.listening_s for start in starts])
+    figures = (listening_s, median(ready), min(ready), max(ready), median(ready) / cached_s)
+    rss_mib = median([start.rss_mib for start in starts])
+    return [state, *(f"{figure:.2f}" for figure in figures), f"{rss_mib:.0f}"]
 
 
 def _show_imports(repeats: int, ready_s: float) -> None:
     bare = median(timed(partial(_python, "-c", "pass"), repeats))
-    alone = [
-        median(timed(partial(_python, "-c", f"import {name}"), repeats)) - bare
-        for name in progress(_IMPORTS, "imports")
+    runs = [
+        json.loads(_python("-c", _IMPORT, *_IMPORTS)) for _ in progress(range(repeats), "imports")
     ]
-    runs = [_in_turn() for _ in progress(range(repeats), "imports in turn")]
-    added = [median([run[index][0] for run in runs]) for index in range(len(_IMPORTS))]
-    memory = [median([run[index][1] for run in runs]) for index in range(len(_IMPORTS))]
-    rows = [["python itself", f"{bare:.3f}", f"{bare:.3f}", f"{bare / ready_s:.1%}", ""]]
-    rows += [
-        [name, f"{own:.3f}", f"{more:.3f}", f"{more / ready_s:.1%}", f"{rss / 2**20:.0f}"]
-        for name, own, more, rss in zip(_IMPORTS, alone, added, memory, strict=True)
-    ]
-    total = bare + sum(added)
-    rows.append(["all", "", f"{total:.3f}", f"{total / ready_s:.1%}", f"{sum(memory) / 2**20:.0f}"])
+    added = [("python itself", bare, 0.0)]
+    for index, name in enumerate(_IMPORTS):
+        seconds, rss = (median([run[index][side] for run in runs]) for side in (0, 1))
+        added.append((name, seconds, rss))
+    added.append(("all", sum(each[1] for each in added), sum(each[2] for each in added)))
     show(
         f"Imports, median of {repeats}; shares of the {ready_s:.2f} s to ready with a full cache",
-        ("import", "alone s", "in turn s", "share", "MiB in turn"),
-        rows,
+        ("import", "seconds", "share", "MiB"),
+        [
+            [name, f"{seconds:.3f}", f"{seconds / ready_s:.1%}", f"{rss / 2**20:.0f}"]
+            for name, seconds, rss in added
+        ],
     )
-
-
-def _in_turn() -> list[tuple[float, float]]:
-    answer: list[tuple[float, float]] = json.loads(_python("-m", "bench.imports", *_IMPORTS))
-    return answer
 
 
 def _python(*arguments: str) -> str:
