@@ -2,7 +2,6 @@
 
     python -m bench.startup     from the command line to a ready server
     python -m bench.decode      decoding by format, against pydub
-    python -m bench.library     what ten thousand cached clips cost at start
     python -m bench.scoring     alignment and scoring of a pair, against librosa's and numpy's
     python -m bench.evaluation  an evaluation's trials together, against one by one
     python -m bench.serving     servers that batch, against others, and the floor

@@ -39,29 +39,19 @@ _SURE: Final = 4.0
 _SHARD: Final = "model-00001-of-00001.safetensors"
 
 
-def _shape(bins: int, width: int, heads: int, layers: int) -> dict[str, Any]:
-    """An encoder in the words of configurations."""
-    return {
-        "num_mel_bins": bins,
-        "d_model": width,
-        "encoder_layers": layers,
-        "encoder_attention_heads": heads,
-        "encoder_ffn_dim": 4 * width,
-    }
-
-
-def _decoder(width: int, heads: int, layers: int) -> dict[str, Any]:
-    return {
-        "decoder_layers": layers,
-        "decoder_attention_heads": heads,
-        "decoder_ffn_dim": 4 * width,
-    }
+def _shape(bins: int, width: int, heads: int, *layers: int) -> dict[str, Any]:
+    """For a configuration; layers are the encoder's and, where there is one, the decoder's."""
+    shape = {"num_mel_bins": bins, "d_model": width}
+    for part, count in zip(("encoder", "decoder"), layers, strict=False):
+        shape |= {f"{part}_layers": count, f"{part}_attention_heads": heads}
+        shape |= {f"{part}_ffn_dim": 4 * width}
+    return shape
 
 
 SIZES: Final = {
-    "tiny": _shape(80, 384, 6, 4) | _decoder(384, 6, 4),
-    "small": _shape(80, 768, 12, 12) | _decoder(768, 12, 12),
-    "large-v3-turbo": _shape(128, 1280, 20, 32) | _decoder(1280, 20, 4),
+    "tiny": _shape(80, 384, 6, 4, 4),
+    "small": _shape(80, 768, 12, 12, 12),
+    "large-v3-turbo": _shape(128, 1280, 20, 32, 4),
 }
 """Whisper models by name."""
 _TOWER: Final = _shape(128, 1280, 20, 32)

@@ -44,19 +44,6 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def stay_on_cores(count: int) -> None:
-    """Keep this process, and what it starts, to some of its cores.
-
-    Raises:
-        SystemExit: there are not so many, or the system cannot be told.
-    """
-    if count == cores():
-        return
-    if not hasattr(os, "sched_setaffinity") or count > cores():
-        sys.exit(f"This process has {cores()} cores and cannot be given {count}.")
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
-
-
 def progress(items: Collection[Item], what: str) -> Iterator[Item]:
     """The items, with a bar on standard error."""
     yield from tqdm(items, desc=what, file=sys.stderr, leave=False)

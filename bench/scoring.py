@@ -38,7 +38,7 @@ from audio_score_server.telemetry.stages import Stages
 from bench import options
 from bench.demo import DEMO_CLIPS, DEMO_RECORDINGS
 from bench.machine import describe
-from bench.measure import median, ms, progress, show, stay_on_cores, timed
+from bench.measure import median, ms, progress, show, timed
 from bench.recordings import demo_sound, encode
 from bench.spoken import LIMITS
 
@@ -76,7 +76,7 @@ def main() -> None:
         rows,
     )
     requests = [
-        detail_row(seconds, arguments.repeats)
+        _request_row(seconds, arguments.repeats)
         for seconds in progress(arguments.seconds, "requests")
     ]
     show(
@@ -92,7 +92,8 @@ def _take_one_core() -> None:
     if os.environ.get(_THREADS) != "1":
         os.environ[_THREADS] = "1"
         os.execv(sys.executable, [sys.executable, "-m", "bench.scoring", *sys.argv[1:]])
-    stay_on_cores(1)
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
 
 def _pairs(seconds: float) -> Iterator[tuple[str, float, Pair]]:
@@ -182,7 +183,7 @@ _PEERS: Final[dict[str, Callable[[FloatArray, FloatArray], float]]] = {
 }
 
 
-def detail_row(seconds: float, repeats: int) -> list[str]:
+def _request_row(seconds: float, repeats: int) -> list[str]:
     """What a request takes without and with reasons, for a recording of so many seconds."""
     sound = encode(demo_sound(_recording("right"), seconds), "wav")
     with tempfile.TemporaryDirectory(prefix="bench-scoring-") as cache, asyncio.Runner() as loop:

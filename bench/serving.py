@@ -108,10 +108,8 @@ def main() -> None:
     arguments = _arguments()
     versions = _versions(arguments.contenders, arguments.python)
     print(f"\n{describe('cpu', _PACKAGES)}")
-    contenders = {CONTENDERS[name]: version for name, version in versions.items()}
-    rows = [
-        [each.name, f"{each.package} {found}", each.bounds] for each, found in contenders.items()
-    ]
+    contenders = [(CONTENDERS[name], version) for name, version in versions.items()]
+    rows = [[each.name, f"{each.package} {found}", each.bounds] for each, found in contenders]
     show("Servers", ("server", "made with", "bounds"), rows, left=3)
     with tempfile.TemporaryDirectory(prefix="bs-") as scratch:
         for model in arguments.models:

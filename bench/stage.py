@@ -15,7 +15,7 @@ from audio_score_server.settings.load import CONFIG_VARIABLE
 from bench.alone import Alone, measured
 from bench.demo import DEMO_CLIPS
 from bench.load import make_request
-from bench.recordings import demo_recordings
+from bench.recordings import write_demo_recordings
 from bench.server import Server, free_port, running, status_of
 from bench.serving_contenders import CONTENDERS
 from training.kokoro import models_folder
@@ -67,8 +67,8 @@ class Stage:
         """
         port, contender = free_port(), CONTENDERS[name]
         settings = {CONFIG_VARIABLE: str(self.config), "AUDIO_SCORE_SERVER_PORT": str(port)}
-        variables = settings | dict(contender.variables(scratch))
-        with running(contender.start(python, port, scratch), variables, port, self.first) as server:
+        command, variables = contender.start(python, port=port, scratch=scratch)
+        with running(command, settings | variables, port, self.first) as server:
             yield server
 
     def check(self, server: Server) -> None:
@@ -112,8 +112,7 @@ def set_stage(name: str, batch_ms: float, folder: Path) -> Stage:
     """
     recordings, config = folder / "recordings", folder / "config.json"
     recordings.mkdir(parents=True)
-    for recording in demo_recordings():
-        (recordings / recording.name).write_bytes(recording.data)
+    write_demo_recordings(recordings)
     settings: dict[str, Any] = {
         "models": [_model(name, batch_ms)],
         "device": "cpu",

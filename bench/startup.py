@@ -1,13 +1,14 @@
 """From the command line to a ready server, and where the time goes.
 
-    python -m bench.startup [--repeats N]
+    python -m bench.startup [--clips N] [--repeats N]
 
-Starts our server with the phone encoder on the demo clips, each time as a new process, and prints
-medians: seconds until it answers anything, seconds until ``GET /health/ready`` answers 200, and its
-resident memory then. Three states are compared: every clip cached; an empty cache; and an empty
-cache where the time warp has yet to be compiled, as on a server's first start. A second table shows
-the large imports, one after the other in the order in which the server gets to them, as a share of
-the time to ready.
+Starts our server with the phone encoder, each time as a new process, and prints medians: seconds
+until it answers anything, seconds until ``GET /health/ready`` answers 200, and its resident memory
+then. Compared are the demo with every clip cached; with an empty cache; with an empty cache where
+the time warp has yet to be compiled, as on a server's first start; and a library of ``--clips``
+cached clips, which have just been written, so that they are read from memory rather than from a
+disk. A second table shows the large imports, one after the other in the order in which the server
+gets to them, as a share of the time to ready.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from bench import options
 from bench.demo import DEMO_CLIPS, ROOT
+from bench.library import make_library
 from bench.measure import median, progress, show, timed
 from bench.server import phones_server
 
@@ -55,56 +56,63 @@ print(json.dumps(added))
 _TIMEOUT_S: Final = 120
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
-    """One start of a server: seconds to its first answer and to ready, and memory in MiB then."""
-
-    listening_s: float
-    ready_s: float
-    rss_mib: float
+Start = tuple[float, float, float]
+"""Seconds to the first answer and to ready, and resident memory in MiB then."""
 
 
 def main() -> None:
     """Command line."""
     parser = options.parser(__doc__)
-    parser.add_argument("--repeats", type=options.count, default=5, help="Starts in each state.")
-    repeats = parser.parse_args().repeats
-    states = _starts(repeats)
-    cached_s = median([start.ready_s for start in next(iter(states.values()))])
+    add = parser.add_argument
+    add("--clips", type=options.count, default=10_000, help="Clips of the large library.")
+    add("--repeats", type=options.count, default=5, help="Starts in each state.")
+    arguments = parser.parse_args()
+    states = _starts(arguments.clips, arguments.repeats)
+    cached_s = median([ready_s for _, ready_s, _ in next(iter(states.values()))])
     show(
-        f"Start to ready, median of {repeats}",
+        f"Start to ready, median of {arguments.repeats}",
         ("state", "listening s", "ready s", "lowest", "highest", "/ cached", "RSS MiB"),
         [_row(state, starts, cached_s) for state, starts in states.items()],
     )
-    _show_imports(repeats, cached_s)
+    _show_imports(arguments.repeats, cached_s)
 
 
-def _starts(repeats: int) -> dict[str, list[Start]]:
-    """Starts in each of the three states, taking turns so that a noisy minute hits all alike."""
-    warm, cold, first = [], [], []
+def _starts(clips: int, repeats: int) -> dict[str, list[Start]]:
+    """Starts in each state, taking turns so that a noisy minute hits all alike."""
+    warm, cold, first, many = [], [], [], []
     with tempfile.TemporaryDirectory(prefix="bench-startup-") as name:
         folder = Path(name)
         # Fills the cache, and Numba's, and has the libraries read from disk.
-        _start(folder / "warm")
+        _start(DEMO_CLIPS, folder / "warm")
+        library, cache = make_library(folder / "many", clips, folder / "warm")
         for index in progress(range(repeats), "starts"):
-            warm.append(_start(folder / "warm"))
-            cold.append(_start(folder / f"cold-{index}"))
+            warm.append(_start(DEMO_CLIPS, folder / "warm"))
+            cold.append(_start(DEMO_CLIPS, folder / f"cold-{index}"))
             numba = {"NUMBA_CACHE_DIR": str(folder / f"numba-{index}")}
-            first.append(_start(folder / f"first-{index}", numba))
-    return {"all clips cached": warm, "cache empty": cold, "cache empty, warp not compiled": first}
+            first.append(_start(DEMO_CLIPS, folder / f"first-{index}", numba))
+            many.append(_start(library, cache, cached=clips))
+    return {
+        "all clips cached": warm,
+        "cache empty": cold,
+        "cache empty, warp not compiled": first,
+        f"{clips:,} clips cached": many,
+    }
 
 
-def _start(cache: Path, variables: Mapping[str, str] | None = None) -> Start:
-    with phones_server(DEMO_CLIPS, cache, variables) as server:
-        return Start(server.listening_s, server.ready_s, server.held()[0])
+def _start(
+    clips: Path, cache: Path, variables: Mapping[str, str] | None = None, cached: int = 0
+) -> Start:
+    with phones_server(clips, cache, variables) as server:
+        # Clips that the server took for stale would be encoded anew and measure something else.
+        if cached and f" {cached} of {cached} clips are cached" not in server.log:
+            raise server.failure("The server did not find its cache complete")
+        return server.listening_s, server.ready_s, server.held()[0]
 
 
 def _row(state: str, starts: Sequence[Start], cached_s: float) -> list[str]:
-    ready = [start.ready_s for start in starts]
-    listening_s = median([start.listening_s for start in starts])
-    figures = (listening_s, median(ready), min(ready), max(ready), median(ready) / cached_s)
-    rss_mib = median([start.rss_mib for start in starts])
-    return [state, *(f"{figure:.2f}" for figure in figures), f"{rss_mib:.0f}"]
+    listening, ready, rss_mib = zip(*starts, strict=True)
+    figures = (median(listening), median(ready), min(ready), max(ready), median(ready) / cached_s)
+    return [state, *(f"{figure:.2f}" for figure in figures), f"{median(rss_mib):.1f}"]
 
 
 def _show_imports(repeats: int, ready_s: float) -> None:
