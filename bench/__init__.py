@@ -2,15 +2,13 @@
 
     python -m bench.startup     from the command line to a ready server
     python -m bench.decode      decoding by format, against pydub
-    python -m bench.library     what ten thousand cached clips cost at start
-    python -m bench.scores      scores a second, by stage and over HTTP
     python -m bench.scoring     alignment and scoring of a pair, against librosa's and numpy's
     python -m bench.evaluation  an evaluation's trials together, against one by one
     python -m bench.serving     servers that batch, against others, and the floor
+    python -m bench.gateway     workers behind the gateway, against one server
     python -m bench.soak        minutes of overload, and what it leaves
     python -m bench.fuzz        damaged uploads, which must neither fail nor swell the server
     python -m bench.runners     Whisper and Higgs-Audio against others, and the floor
-    python -m bench.windows     encoder windows of any length against those of 30 s
 
 Each prints small tables on standard output and its progress on standard error, and tells its
 options with ``--help``. Servers are real processes on free ports of the loopback address, with

@@ -1,25 +1,23 @@
-"""Untrained checkpoints of the true sizes, whose models all say one sentence.
+"""Untrained checkpoints of sizes whose weights cannot be had here, all of which say one sentence.
 
-Loading, shapes and costs are those of trained weights. What an untrained model writes is noise that
-no text stands for, so each position of the decoder points at the token that is to come next, more
-loudly than anything the layers add: whatever is heard, greedy decoding writes the sentence and
-ends.
+Loading, shapes and costs are those of trained weights; tokens are those of the whisper-base that
+``scripts/fetch_test_models`` fetches. What an untrained model writes is noise that no text stands
+for, so each position of the decoder points at the token that is to come next, more loudly than
+anything the layers add: whatever is heard, greedy decoding writes the sentence and ends.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import torch
 from safetensors.torch import save_file
 from transformers import (
-    GenerationConfig,
+    AutoTokenizer,
     Qwen2AudioEncoder,
     Qwen2AudioEncoderConfig,
     WhisperConfig,
@@ -27,8 +25,12 @@ from transformers import (
     WhisperForConditionalGeneration,
 )
 
-from bench.tokens import SENTENCE, BytePairs, generation_settings, make_tokenizer, sentence_ids
+from audio_score_server.runners.whisper.checkpoint import load_model
+from audio_score_server.runners.whisper.vocabulary import Vocabulary
+from training.kokoro import models_folder
 
+SENTENCE: Final = "The boat is on the river and we can see the old house."
+"""What every untrained model is made to say."""
 _SEED: Final = 0
 _LOUD: Final = 2_500.0
 """Brings embeddings, of 0.02 a number, well above the few units that the layers add."""
@@ -37,60 +39,33 @@ _SURE: Final = 4.0
 _SHARD: Final = "model-00001-of-00001.safetensors"
 
 
-@dataclass(frozen=True, slots=True)
-class Size:
-    """A Whisper model's shape.
-
-    Attributes:
-        bins: mel bins.
-        width: of the residual stream.
-        heads: of each attention.
-        inner: width between the two linear layers of a block.
-        encoder_layers: number of the encoder's blocks.
-        decoder_layers: number of the decoder's blocks.
-        languages: that it has tokens for.
-    """
-
-    bins: int
-    width: int
-    heads: int
-    inner: int
-    encoder_layers: int
-    decoder_layers: int
-    languages: int = 99
-
-    @property
-    def vocabulary(self) -> int:
-        """Number of tokens."""
-        return 51_766 + self.languages
+def _shape(bins: int, width: int, heads: int, *layers: int) -> dict[str, Any]:
+    """For a configuration; layers are the encoder's and, where there is one, the decoder's."""
+    shape = {"num_mel_bins": bins, "d_model": width}
+    for part, count in zip(("encoder", "decoder"), layers, strict=False):
+        shape |= {f"{part}_layers": count, f"{part}_attention_heads": heads}
+        shape |= {f"{part}_ffn_dim": 4 * width}
+    return shape
 
 
 SIZES: Final = {
-    "tiny": Size(80, 384, 6, 1536, 4, 4),
-    "small": Size(80, 768, 12, 3072, 12, 12),
-    "large-v3-turbo": Size(128, 1280, 20, 5120, 32, 4, languages=100),
+    "tiny": _shape(80, 384, 6, 4, 4),
+    "small": _shape(80, 768, 12, 12, 12),
+    "large-v3-turbo": _shape(128, 1280, 20, 32, 4),
 }
 """Whisper models by name."""
-TOWER: Final = Size(128, 1280, 20, 5120, 32, 0, languages=0)
+_TOWER: Final = _shape(128, 1280, 20, 32)
 """Higgs-Audio's audio tower, the encoder of Whisper large-v3."""
 
 
-def whisper_checkpoint(name: str, work: Path, pairs: BytePairs) -> Path:
-    """Folder of an untrained Whisper checkpoint with its processor, made where it is missing."""
-    size = SIZES[name]
-    key = _digest([asdict(size), pairs.vocabulary, pairs.merges, SENTENCE])
-    return made_once(
-        work / f"whisper-{name}-{key}", lambda folder: _make_whisper(folder, size, pairs)
-    )
+def whisper_checkpoint(name: str, work: Path) -> Path:
+    """Folder of an untrained Whisper checkpoint in a working folder, made where it is missing."""
+    return made_once(work / f"whisper-{name}", lambda folder: _make_whisper(folder, SIZES[name]))
 
 
 def higgs_checkpoint(work: Path) -> Path:
     """Folder of an untrained audio tower inside a Higgs-Audio checkpoint, made where missing."""
-    return made_once(work / f"higgs-audio-{_digest([asdict(TOWER)])}", _make_higgs)
-
-
-def _digest(values: list[Any]) -> str:
-    return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:8]
+    return made_once(work / "higgs-audio", _make_higgs)
 
 
 def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
@@ -104,39 +79,20 @@ def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
     return folder
 
 
-def _make_whisper(folder: Path, size: Size, pairs: BytePairs) -> None:
-    tokenizer = make_tokenizer(pairs, size.languages)
-    tokenizer.save_pretrained(folder)
-    features = WhisperFeatureExtractor(feature_size=size.bins)  # type: ignore[no-untyped-call]
-    features.save_pretrained(folder)
-    generation = generation_settings(tokenizer, size.languages)
+def _make_whisper(folder: Path, shape: dict[str, Any]) -> None:
+    base = models_folder() / "whisper-base"
+    tokenizer: Any = AutoTokenizer.from_pretrained(base, local_files_only=True)
+    trained = load_model(base, tokenizer, torch.float32)
     torch.manual_seed(_SEED)
-    model: Any = WhisperForConditionalGeneration(_whisper_config(size, generation))
-    model.generation_config = GenerationConfig(**generation)  # type: ignore[no-untyped-call]
-    _say(model, _spoken(tokenizer), generation["eos_token_id"])
+    model: Any = WhisperForConditionalGeneration(WhisperConfig(**trained.config.to_dict() | shape))
+    model.generation_config = trained.generation_config
+    prompt = Vocabulary(tokenizer, trained.generation_config).prompt("en")
+    sentence = tokenizer(" " + SENTENCE, add_special_tokens=False)["input_ids"]
+    _say(model, [*prompt[1:], *sentence], trained.generation_config.eos_token_id)
     model.save_pretrained(folder)
-
-
-def _whisper_config(size: Size, generation: dict[str, Any]) -> WhisperConfig:
-    names = ("decoder_start_token_id", "bos_token_id", "eos_token_id", "pad_token_id")
-    return WhisperConfig(
-        vocab_size=size.vocabulary,
-        num_mel_bins=size.bins,
-        d_model=size.width,
-        encoder_layers=size.encoder_layers,
-        decoder_layers=size.decoder_layers,
-        encoder_attention_heads=size.heads,
-        decoder_attention_heads=size.heads,
-        encoder_ffn_dim=size.inner,
-        decoder_ffn_dim=size.inner,
-        **{name: generation[name] for name in names},
-    )
-
-
-def _spoken(tokenizer: Any) -> list[int]:
-    """What follows the start of the transcript: an English transcript without timestamps."""
-    prompt = tokenizer.convert_tokens_to_ids(["<|en|>", "<|transcribe|>", "<|notimestamps|>"])
-    return [*prompt, *sentence_ids(tokenizer, SENTENCE)]
+    tokenizer.save_pretrained(folder)
+    extractor = WhisperFeatureExtractor(feature_size=shape["num_mel_bins"])  # type: ignore[no-untyped-call]
+    extractor.save_pretrained(folder)
 
 
 @torch.no_grad()
@@ -152,13 +108,7 @@ def _say(model: Any, spoken: list[int], end: int) -> None:
 
 
 def _make_higgs(folder: Path) -> None:
-    config = Qwen2AudioEncoderConfig(
-        num_mel_bins=TOWER.bins,
-        d_model=TOWER.width,
-        encoder_layers=TOWER.encoder_layers,
-        encoder_attention_heads=TOWER.heads,
-        encoder_ffn_dim=TOWER.inner,
-    )
+    config = Qwen2AudioEncoderConfig(**_TOWER)
     torch.manual_seed(_SEED)
     tower: Any = Qwen2AudioEncoder(config)
     tensors = {f"audio_tower.{name}": tensor for name, tensor in tower.state_dict().items()}

@@ -1,6 +1,6 @@
 """Decoding by format, against pydub.
 
-    python -m bench.decode [--repeats N] [--seconds S]
+    python -m bench.decode [--repeats N]
 
 One demo recording, looped to four seconds and encoded in each format, is decoded to mono at 16 kHz
 in memory: by the package, and by pydub with the format named, which is its fastest way. Printed are
@@ -10,7 +10,6 @@ pydub reads WAV alone.
 
 from __future__ import annotations
 
-import argparse
 import io
 import shutil
 import warnings
@@ -18,41 +17,40 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from audio_score_server.audio.decode import DecodeLimits, decode
+from audio_score_server.audio.decode import decode
+from bench import options
 from bench.demo import DEMO_RECORDINGS
 from bench.measure import median, ms, progress, show, timed
 from bench.recordings import FORMATS, SECONDS, demo_sound, encode
+from bench.spoken import LIMITS, RATE
 
-_RATE: Final = 16_000
-_LIMITS: Final = DecodeLimits(_RATE, 0.1, 3_600.0)
 _LARGEST_DIFFERENCE_S: Final = 0.1
 
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--repeats", type=int, default=25, help="Calls that count, each.")
-    parser.add_argument("--seconds", type=float, default=SECONDS, help="Length of the recording.")
+    parser = options.parser(__doc__)
+    parser.add_argument("--repeats", type=options.count, default=25, help="Calls that count, each.")
     arguments = parser.parse_args()
-    sound = demo_sound(sorted(DEMO_RECORDINGS.glob("*_right.*"))[0], arguments.seconds)
+    sound = demo_sound(sorted(DEMO_RECORDINGS.glob("*_right.*"))[0])
     rows = [
         _row(ending, encode(sound, ending), arguments.repeats)
         for ending in progress(FORMATS, "formats")
     ]
     show(
-        f"Decoding {arguments.seconds:g} s to mono at 16 kHz, median of {arguments.repeats}",
+        f"Decoding {SECONDS:g} s to mono at 16 kHz, median of {arguments.repeats}",
         ("format", "KiB", "ours ms", "lowest", "highest", "pydub ms", "pydub / ours"),
         rows,
     )
 
 
 def _row(ending: str, data: bytes, repeats: int) -> list[str]:
-    ours = timed(partial(decode, data, _LIMITS), repeats, warm_ups=2)
+    ours = timed(partial(decode, data, LIMITS), repeats, warm_ups=2)
     row = [ending, f"{len(data) / 1024:.0f}", ms(median(ours)), ms(min(ours)), ms(max(ours))]
     if ending != "wav" and shutil.which("ffmpeg") is None:
         return [*row, "-", "-"]
     with_pydub = _pydub_decoder(data, ending)
-    _compare_lengths(decode(data, _LIMITS).seconds, with_pydub(), ending)
+    _compare_lengths(decode(data, LIMITS).seconds, with_pydub(), ending)
     theirs = timed(with_pydub, repeats)
     return [*row, ms(median(theirs)), f"{median(theirs) / median(ours):.1f}"]
 
@@ -66,7 +64,7 @@ def _pydub_decoder(data: bytes, ending: str) -> Callable[[], float]:
 
     def decode_with_pydub() -> float:
         segment = AudioSegment.from_file(io.BytesIO(data), format=ending)
-        return float(segment.set_channels(1).set_frame_rate(_RATE).duration_seconds)
+        return float(segment.set_channels(1).set_frame_rate(RATE).duration_seconds)
 
     return decode_with_pydub
 

@@ -11,95 +11,73 @@ scores of both are apart.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-
-from tqdm import tqdm
 
 from audio_score_server.assembly import build_service
 from audio_score_server.evaluation.clips import clip_id, fill
 from audio_score_server.evaluation.manifest import read_manifest
-from audio_score_server.evaluation.plan import Plan, Trial, make_plan
+from audio_score_server.evaluation.plan import Trial, make_plan
 from audio_score_server.pipelines.protocol import ScoreResult
 from audio_score_server.service import ScoreService
-from audio_score_server.settings import load_settings
+from audio_score_server.settings import Settings, load_settings
 from audio_score_server.telemetry.metrics import Metrics
 from audio_score_server.telemetry.stages import Stages
+from bench import options
 from bench.demo import ROOT
-from bench.measure import show
+from bench.measure import progress, show
 
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """What one way took.
-
-    Attributes:
-        clock_s: seconds.
-        processor_s: of all threads.
-        judgements: of all trials, in order.
-    """
-
-    clock_s: float
-    processor_s: float
-    results: list[ScoreResult]
+Way = Callable[[ScoreService, list[Trial]], Awaitable[list[ScoreResult]]]
 
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = options.parser(__doc__)
     parser.add_argument("folder", type=Path, help="Recordings and their manifest.csv.")
     parser.add_argument("--config", type=Path, default=ROOT / "config.json", help="Settings.")
     parser.add_argument("--limit", type=int, default=100, help="Most impostors of a recording.")
-    parser.add_argument("--recordings", type=int, default=8, help="Most recordings.")
+    parser.add_argument("--recordings", type=options.count, default=8, help="Most recordings.")
     arguments = parser.parse_args()
     plan = make_plan(read_manifest(arguments.folder), None, False, arguments.limit)
     recordings = [
         list(group) for _, group in groupby(plan.trials, key=lambda trial: trial.recording)
     ][: arguments.recordings]
-    alone, together = asyncio.run(_measure(plan, recordings, arguments.config))
-    apart = max(
-        abs(one.score.audio - other.score.audio) + abs(one.score.text - other.score.text)
-        for one, other in zip(alone.results, together.results, strict=True)
-    )
-    show(
-        f"{len(recordings)} recordings, {len(alone.results)} trials; scores at most "
-        f"{apart:.1e} apart",
-        ("", "clock s", "processor s"),
-        [
-            ["one by one", f"{alone.clock_s:.1f}", f"{alone.processor_s:.1f}"],
-            ["together", f"{together.clock_s:.1f}", f"{together.processor_s:.1f}"],
-            [
-                "ratio",
-                f"{alone.clock_s / together.clock_s:.1f}",
-                f"{alone.processor_s / together.processor_s:.1f}",
-            ],
-        ],
-    )
-
-
-async def _measure(plan: Plan, recordings: list[list[Trial]], config: Path) -> tuple[Cost, Cost]:
     with tempfile.TemporaryDirectory(prefix="bench-evaluation-") as name:
         clips = Path(name, "clips")
         clips.mkdir()
         fill(clips, plan.clips, None, True)
         flags = {"video_clip_dir": clips, "cache_dir": Path(name, "cache")}
-        service = build_service(load_settings(flags, {}, config), Metrics())
-        try:
-            await service.start()
-            # Levels of clips and memories of words are there before either counts.
-            await _one_by_one(service, recordings[0])
-            return (
-                await _cost(lambda trials: _one_by_one(service, trials), recordings, "one by one"),
-                await _cost(lambda trials: _together(service, trials), recordings, "together"),
-            )
-        finally:
-            await service.close()
+        settings = load_settings(flags, {}, arguments.config)
+        alone, together = asyncio.run(_measured(settings, recordings))
+    apart = max(
+        abs(one.score.audio - other.score.audio) + abs(one.score.text - other.score.text)
+        for one, other in zip(alone[1], together[1], strict=True)
+    )
+    ratios = [one / other for one, other in zip(alone[0], together[0], strict=True)]
+    rows = (("one by one", alone[0]), ("together", together[0]), ("ratio", ratios))
+    show(
+        f"{len(recordings)} recordings, {len(alone[1])} trials; scores at most {apart:.1e} apart",
+        ("", "clock s", "processor s"),
+        [[name, *(f"{figure:.1f}" for figure in figures)] for name, figures in rows],
+    )
+
+
+async def _measured(
+    settings: Settings, recordings: list[list[Trial]]
+) -> list[tuple[list[float], list[ScoreResult]]]:
+    """Of either way, seconds of the clock and of processors, and the results of all trials."""
+    service = build_service(settings, Metrics())
+    try:
+        await service.start()
+        # Levels of clips and memories of words are there before either counts.
+        await _one_by_one(service, recordings[0])
+        return [await _cost(way, service, recordings) for way in (_one_by_one, _together)]
+    finally:
+        await service.close()
 
 
 async def _one_by_one(service: ScoreService, trials: list[Trial]) -> list[ScoreResult]:
@@ -117,15 +95,13 @@ async def _together(service: ScoreService, trials: list[Trial]) -> list[ScoreRes
 
 
 async def _cost(
-    score: Callable[[list[Trial]], Awaitable[list[ScoreResult]]],
-    recordings: list[list[Trial]],
-    what: str,
-) -> Cost:
+    way: Way, service: ScoreService, recordings: list[list[Trial]]
+) -> tuple[list[float], list[ScoreResult]]:
     results: list[ScoreResult] = []
     clock, processor = time.monotonic(), time.process_time()
-    for trials in tqdm(recordings, desc=what, unit="recording"):
-        results += await score(trials)
-    return Cost(time.monotonic() - clock, time.process_time() - processor, results)
+    for trials in progress(recordings, "recordings"):
+        results += await way(service, trials)
+    return [time.monotonic() - clock, time.process_time() - processor], results
 
 
 if __name__ == "__main__":

@@ -20,26 +20,23 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Final
 
-import psutil
 from tqdm import tqdm
 
+from bench import options
 from bench.demo import DEMO_CLIPS, DEMO_RECORDINGS, ids
 from bench.fuzz_files import whole_files
 from bench.fuzz_mutations import damaged
 from bench.measure import show
-from bench.serving_processes import Server, environment, free_port, running
+from bench.server import Server, phones_server
 
-_IS_READY: Final = b"GET /health/ready HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
 _BOUNDARY: Final = "boundary-of-the-fuzz-that-no-upload-holds"
 _DETAIL_EVERY: Final = 8
 _LOOKS: Final = 20
-_MIB: Final = 2**20
 _MOST_SHOWN: Final = 200
 _LATE_S: Final = 1.0
 """How much later than the server's own deadline an answer may come."""
@@ -97,10 +94,6 @@ class Poster:
             "127.0.0.1", self._port, timeout=self._deadline_s + _PATIENCE_S
         )
 
-    def close(self) -> None:
-        """Let go of the connection."""
-        self._connection.close()
-
     def post(self, upload: Upload) -> Outcome:
         """Post one upload and wait for what becomes of it."""
         started = time.monotonic()
@@ -110,13 +103,17 @@ class Poster:
             answer = self._connection.getresponse()
             text = answer.read().decode(errors="replace")
         except (OSError, http.client.HTTPException) as error:
-            self.close()
+            self._connection.close()
             self._connection = self._fresh()
             return Outcome(_NO_ANSWER, repr(error))
         seconds = time.monotonic() - started
         if seconds > self._deadline_s + _LATE_S:
             return Outcome(_LATE, f"{answer.status} after {seconds:.1f} s: {text}")
         return Outcome(str(answer.status), text)
+
+    def close(self) -> None:
+        """Hang up."""
+        self._connection.close()
 
     def _form(self, upload: Upload) -> bytes:
         fields = {"uid": self._uid, "cid": self._cid, "detail": upload.detail}
@@ -130,7 +127,7 @@ class Poster:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = options.parser(__doc__)
     parser.add_argument("--seed", type=int, default=1, help="All damage follows from it.")
     parser.add_argument("--uploads", type=int, default=100_000, help="How many.")
     parser.add_argument("--first", type=int, default=0, help="Number of the first.")
@@ -140,24 +137,18 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-fuzz-") as scratch:
-        port = free_port()
-        command = [sys.executable, "run_server.py", "--port", str(port), "--model-keys", "phones"]
-        further = {
-            "AUDIO_SCORE_CACHE_DIR": str(Path(scratch) / "cache"),
-            "AUDIO_SCORE_VIDEO_CLIP_DIR": str(DEMO_CLIPS),
+        variables = {
             "AUDIO_SCORE_REQUEST_TIMEOUT_S": str(arguments.deadline_s),
             "AUDIO_SCORE_LOG_LEVEL": "warning",
         }
-        with (
-            running(command, environment(further), port, _IS_READY) as server,
-            closing(Poster(server.port, arguments.deadline_s)) as poster,
-        ):
-            faults = _fuzz(server, poster, arguments)
+        with phones_server(DEMO_CLIPS, Path(scratch) / "cache", variables) as server:
+            faults = _fuzz(server, arguments)
     sys.exit(1 if faults else 0)
 
 
-def _fuzz(server: Server, poster: Poster, arguments: argparse.Namespace) -> int:
+def _fuzz(server: Server, arguments: argparse.Namespace) -> int:
     """Send every upload; the number of faults."""
+    poster = Poster(server.port, arguments.deadline_s)
     counts: Counter[str] = Counter()
     faults, looks = 0, []
     pause = max(1, arguments.uploads // _LOOKS)
@@ -171,8 +162,9 @@ def _fuzz(server: Server, poster: Poster, arguments: argparse.Namespace) -> int:
             print(server.failure("The server has ended"))
             break
         if sent % pause == 0 or sent == arguments.uploads:
-            looks.append((sent, counts.copy(), *_held(server)))
+            looks.append((sent, counts.copy(), *server.held()))
             tqdm.write(f"{sent}: {dict(counts)}, {looks[-1][2]:.0f} MiB", file=sys.stderr)
+    poster.close()
     _show(arguments.seed, faults, looks)
     return faults
 
@@ -191,12 +183,6 @@ def _keep(upload: Upload, outcome: Outcome, arguments: argparse.Namespace) -> No
     path.write_bytes(upload.data)
     again = f"--seed {arguments.seed} --first {upload.number} --uploads 1"
     tqdm.write(f"FAULT {outcome.kind}: {path} ({again}): {outcome.text[:_MOST_SHOWN]}", sys.stdout)
-
-
-def _held(server: Server) -> tuple[float, int, int]:
-    """Resident memory in MiB, descriptors and threads."""
-    process = psutil.Process(server.pid)
-    return process.memory_info().rss / _MIB, process.num_fds(), process.num_threads()
 
 
 def _show(

@@ -1,141 +1,49 @@
-"""What ten thousand cached clips add to a server's start.
-
-    python -m bench.library [--clips N] [--repeats N] [--scratch FOLDER]
-
-A temporary folder gets two libraries: one of five clips and one of that many. A clip is a few
-bytes, never decoded, with its text beside it; its cache entry is written by the package's own store
-and holds the features of a demo clip, as a first server process made them. Then real servers start
-on both libraries in turn. Printed are medians of the seconds to ready and of the resident memory,
-and what the many clips add over the five. The files have just been written, so they are read from
-memory rather than from a disk.
-"""
+"""A library of many clips with a complete cache, made without encoding any."""
 
 from __future__ import annotations
 
-import argparse
 import itertools
-import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from audio_score_server.domain import Reference
-from audio_score_server.references.clips import Clip
 from audio_score_server.references.entry import MANIFEST, EntryManifest
 from audio_score_server.references.folder import FolderSource
 from audio_score_server.references.store import ReferenceStore
 from bench.demo import DEMO_CLIPS
-from bench.measure import median, progress, show
-from bench.server import RunningServer, running_server
+from bench.measure import progress
 
 _KEY: Final = "phones"
-_FEW: Final = 5
 _CLIPS_OF_A_VIDEO: Final = 40
 _MANY_BYTES: Final = 2**30
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """What real cache entries are like.
+def make_library(folder: Path, count: int, demo_cache: Path) -> tuple[Path, Path]:
+    """Folders of so many clips and of their cache entries.
 
-    Attributes:
-        made_by: fingerprints of the runner and of the settings.
-        references: of the demo clips.
-    """
+    A clip is a few bytes, never decoded, with its text beside it; its entry is written by the
+    package's own store and holds the features of a demo clip.
 
-    made_by: tuple[str, str]
-    references: list[Reference]
-
-
-@dataclass(frozen=True, slots=True)
-class Folders:
-    """A library on disk.
-
-    Attributes:
-        clips: folder of clips.
-        cache: folder of their entries.
+    Args:
+        folder: to be made.
         count: number of clips.
+        demo_cache: that of a server of the phones model on the demo clips.
     """
-
-    clips: Path
-    cache: Path
-    count: int
-
-
-def main() -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--clips", type=int, default=10_000, help="Clips of the large library.")
-    parser.add_argument("--repeats", type=int, default=3, help="Servers started on each library.")
-    parser.add_argument("--scratch", type=Path, help="Where to make the temporary folder.")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="bench-library-", dir=arguments.scratch) as name:
-        sample = _sample(Path(name) / "demo")
-        few = _make(Path(name) / "few", _FEW, sample)
-        many = _make(Path(name) / "many", arguments.clips, sample)
-        _measure(few, many, arguments.repeats)
-
-
-def _sample(cache: Path) -> Sample:
-    """Have a server encode the demo clips."""
-    with running_server(DEMO_CLIPS, cache):
-        pass
-    manifests = sorted((cache / _KEY).glob(f"*/*/{MANIFEST}"))
-    manifest = EntryManifest.model_validate_json(manifests[0].read_bytes())
-    made_by = (manifest.runner, manifest.settings)
-    store = ReferenceStore(cache / _KEY, made_by, _MANY_BYTES)
-    return Sample(
-        made_by, [store.read(clip) for clip in FolderSource(DEMO_CLIPS).library().clips()]
-    )
-
-
-def _make(folder: Path, count: int, sample: Sample) -> Folders:
-    folders = Folders(folder / "clips", folder / "cache", count)
-    folders.clips.mkdir(parents=True)
+    clips, cache = folder / "clips", folder / "cache"
+    clips.mkdir(parents=True)
     for index in range(count):
         video, part = divmod(index, _CLIPS_OF_A_VIDEO)
-        clip = folders.clips / f"Series-s{video // 20:02d}e{video % 20:02d}_part{part:02d}.mov"
+        clip = clips / f"Series-s{video // 20:02d}e{video % 20:02d}_part{part:02d}.mov"
         clip.write_bytes(f"clip {index}".encode())
         clip.with_suffix(".txt").write_text(f"This is what is said in clip {index}.\n")
-    store = ReferenceStore(folders.cache / _KEY, sample.made_by, 0)
-    clips = FolderSource(folders.clips).library().clips()
-    references = itertools.cycle(sample.references)
-    for cached in progress(clips, f"{count} clips"):
-        _write(store, cached, next(references))
-    return folders
-
-
-def _write(store: ReferenceStore, clip: Clip, reference: Reference) -> None:
-    with store.claim(clip) as mine:
-        assert mine
-        store.write(clip, reference)
-
-
-def _measure(few: Folders, many: Folders, repeats: int) -> None:
-    starts: list[tuple[RunningServer, RunningServer]] = [
-        (_start(few), _start(many)) for _ in progress(range(repeats), "starts")
-    ]
-    few_s, many_s = (median([pair[side].ready_s for pair in starts]) for side in (0, 1))
-    few_mib, many_mib = (median([pair[side].rss_mib for pair in starts]) for side in (0, 1))
-    show(
-        f"Start with every clip cached, median of {repeats}",
-        ("clips", "ready s", "RSS MiB"),
-        [
-            [f"{few.count:,}", f"{few_s:.2f}", f"{few_mib:.1f}"],
-            [f"{many.count:,}", f"{many_s:.2f}", f"{many_mib:.1f}"],
-            ["added", f"{many_s - few_s:.2f}", f"{many_mib - few_mib:.1f}"],
-            ["ratio", f"{many_s / few_s:.2f}", f"{many_mib / few_mib:.2f}"],
-        ],
-    )
-
-
-def _start(folders: Folders) -> RunningServer:
-    with running_server(folders.clips, folders.cache) as server:
-        # Clips that the server took for stale would be encoded anew and measure something else.
-        if f" {folders.count} of {folders.count} clips are cached" not in server.log:
-            raise RuntimeError(f"The server did not find its cache complete:\n{server.log}")
-        return server
-
-
-if __name__ == "__main__":
-    main()
+    told = min((demo_cache / _KEY).glob(f"*/*/{MANIFEST}")).read_bytes()
+    manifest = EntryManifest.model_validate_json(told)
+    made_by = (manifest.runner, manifest.settings)
+    known = ReferenceStore(demo_cache / _KEY, made_by, _MANY_BYTES)
+    demo = (known.read(each) for each in FolderSource(DEMO_CLIPS).library().clips())
+    references = itertools.cycle(demo)
+    store = ReferenceStore(cache / _KEY, made_by, 0)
+    for cached in progress(FolderSource(clips).library().clips(), f"{count} clips"):
+        with store.claim(cached) as mine:
+            assert mine
+            store.write(cached, next(references))
+    return clips, cache

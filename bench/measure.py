@@ -13,7 +13,6 @@ import numpy as np
 from tqdm import tqdm
 
 Item = TypeVar("Item")
-_GAP = "  "
 
 
 def timed(action: Callable[[], object], repeats: int, warm_ups: int = 1) -> list[float]:
@@ -45,19 +44,6 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def stay_on_cores(count: int) -> None:
-    """Keep this process, and what it starts, to some of its cores.
-
-    Raises:
-        SystemExit: there are not so many, or the system cannot be told.
-    """
-    if count == cores():
-        return
-    if not hasattr(os, "sched_setaffinity") or count > cores():
-        sys.exit(f"This process has {cores()} cores and cannot be given {count}.")
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
-
-
 def progress(items: Collection[Item], what: str) -> Iterator[Item]:
     """The items, with a bar on standard error."""
     yield from tqdm(items, desc=what, file=sys.stderr, leave=False)
@@ -68,18 +54,17 @@ def ms(seconds: float, digits: int = 2) -> str:
     return f"{seconds * 1000:.{digits}f}"
 
 
-def show(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table: the first column to the left, the others to the right.
+def show(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> None:
+    """Print a Markdown table.
 
     Args:
         title: stands above the table.
         header: one name a column.
         rows: cells, as many in each row as in the header.
+        left: columns that are set to the left; the others, figures, are to the right.
     """
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    print(f"\n{title}\n")
-    for cells in (header, ["-" * width for width in widths], *rows):
-        first, *others = zip(cells, widths, strict=True)
-        aligned = [first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)]
-        print(_GAP.join(aligned).rstrip())
+    rules = ["---"] * left + ["--:"] * (len(header) - left)
+    print(f"\n{title}:\n")
+    for cells in (header, rules, *rows):
+        print(f"| {' | '.join(cells)} |")
     sys.stdout.flush()

@@ -60,25 +60,11 @@ FORMATS: Final = {
 """File-name ending to format."""
 
 
-@dataclass(frozen=True, slots=True)
-class Recording:
-    """A recording of the demo, brought to another length.
-
-    Attributes:
-        name: file name ``<uid>_<cid>_<kind>.<ending>``.
-        data: the file.
-    """
-
-    name: str
-    data: bytes
-
-
-def demo_recordings(seconds: float = SECONDS) -> list[Recording]:
+def write_demo_recordings(folder: Path) -> None:
     """Every demo recording of a clip, looped or cut to one length, in the format that it had."""
-    return [
-        Recording(path.name, encode(demo_sound(path, seconds), path.suffix.removeprefix(".")))
-        for path in sorted(DEMO_RECORDINGS.glob("*_*_*.*"))
-    ]
+    for path in DEMO_RECORDINGS.glob("*_*_*.*"):
+        sound = demo_sound(path, SECONDS)
+        (folder / path.name).write_bytes(encode(sound, path.suffix.removeprefix(".")))
 
 
 def demo_sound(path: Path, seconds: float = SECONDS) -> Waveform:

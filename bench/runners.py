@@ -1,27 +1,29 @@
-"""Our Whisper and Higgs-Audio runners against others that could do their work, and the floor.
+"""Our Whisper and Higgs-Audio runners against what else could do their work, and the floor.
 
-    python -m bench.runners [--models NAME,...] [--batches N,...] [--repeats N] [--device DEVICE]
-                            [--work FOLDER] [--tokenizer FOLDER]
+    python -m bench.runners [MODEL ...] [--untrained NAME,...] [--recordings FOLDER ...] [--most N]
+                            [--batches N,...] [--repeats N] [--device DEVICE] [--work FOLDER]
 
-Recordings of five seconds, with transcripts of fourteen tokens. Checkpoints are of the true sizes,
-untrained, and made to say one sentence, so that all contenders write the same, which is checked.
-Timed is the way of a batch from log-mel features to encoder features in this process's memory and
-to text:
+MODEL is a folder with a trained checkpoint, also in CTranslate2's format; without any, the two that
+``scripts/fetch_test_models`` fetches. ``--untrained`` takes true sizes whose weights cannot be had
+here, made to say one sentence; large-v3-turbo and higgs-audio want 16 GiB of memory, 8 GB of disk,
+and minutes for each batch. A folder of recordings has a ``manifest.csv`` with columns ``file`` and
+``text``; without one, the demo's right readings are taken.
 
-- ours with the right draft, as for most recordings that are scored, with a draft that is wrong in
-  one word, and without one (on CUDA ours makes the log-mel features too, which costs it time);
-- transformers as one writes it down, in float32, the encoder for the features and ``generate`` for
-  the text; and with care, in our dtype and with one encoder pass;
-- faster-whisper (CTranslate2) as it comes and in eight bits, with one encoder pass;
+Timed is the way from samples to what a score needs: encoder features in this process's memory and a
+transcript by greedy decoding:
+
+- ours with the right text expected, as for most recordings that are scored; with one word wrong;
+  without any; in windows of 30 s; and in float32;
+- faster-whisper (CTranslate2) in float32 and in eight bits, with windows of 30 s, as it comes;
+- transformers with care, in our dtype and with one encoder pass; and as one writes it down first,
+  in float32, the encoder for the features and ``generate`` for the text;
 - the floor: the operations counted, at the rate of large matrix products in our dtype.
 
-Everything may use every core. Printed are Markdown tables: medians, lowest and highest, decoder
-passes of a batch, and how many times as long as ours with the right draft and as the floor each
-takes; and how far our features are from those of transformers in float32.
-
-large-v3-turbo and higgs-audio want 16 GiB of memory and 8 GB of disk, and on a few cores minutes
-for each batch. ``--work`` keeps the checkpoints for the next time. ``pip install -r
-requirements-bench.txt`` brings faster-whisper, which is left out where it is missing.
+Everything may use every core; the contenders take turns, so that a noisy minute hits all alike.
+What is missing (``pip install -r requirements-bench.txt``) is left out. Printed is a Markdown
+table: milliseconds a recording, decoder passes for the first batch, how many times as long as ours
+with the right text and as the floor that is, the word error rate, and one minus the mean cosine of
+features to those of transformers in float32.
 """
 
 from __future__ import annotations
@@ -30,277 +32,247 @@ import argparse
 import gc
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import torch
-import transformers
 from tqdm import tqdm
+from transformers.utils import logging
 
-from audio_score_server.audio.resample import resample
 from audio_score_server.domain import FloatArray
 from audio_score_server.errors import ModelLoadError
 from audio_score_server.runners.device import choose_device
 from audio_score_server.runners.precision import choose_precision
-from audio_score_server.settings.model import Dtype
-from bench.demo import DEMO_RECORDINGS
-from bench.entries import NAMES, Entry, make_entry
-from bench.floor import multiplication_rate
+from bench import options
+from bench.checkpoints import SENTENCE, SIZES, higgs_checkpoint, whisper_checkpoint
+from bench.contenders import Model, Outcome, Work, faster_whisper, ours, passes_of, transformers
+from bench.floor import decoder_operations, encoder_operations, multiplication_rate
 from bench.machine import describe
-from bench.markdown import show_markdown
-from bench.measure import cores, median, ms, progress, timed
-from bench.ours import load_contenders
-from bench.peers import RATE, Contender, LeftOut, Outcome, Work
-from bench.recordings import demo_sound
-from bench.tokens import SENTENCE, SENTENCE_TOKENS, byte_pairs
+from bench.measure import cores, median, ms, progress, show, timed
+from bench.spoken import Spoken, demo_spoken, spoken, word_errors, words_of
+from training.kokoro import models_folder
 
-_SECONDS: Final = 5.0
-_COMPARED: Final = 4
-"""Recordings whose features are compared."""
-_COMPARED_DTYPES: Final[dict[str, Sequence[Dtype]]] = {
-    "cpu": ("float32", "bfloat16"),
-    "cuda": ("float32", "bfloat16", "float16"),
-}
+_FETCHED: Final = ("whisper-tiny.en", "whisper-base")
+_HIGGS: Final = "higgs-audio"
+_TRANSCRIBER: Final = "large-v3-turbo"
 _PACKAGES: Final = ("torch", "transformers", "ctranslate2", "faster-whisper")
 
-Rows = list[list[str]]
+
+@dataclass(slots=True)
+class Run:
+    """A contender with one batch size.
+
+    Attributes:
+        work: what is timed.
+        outcome: of all recordings.
+        passes: of the decoder for the first batch; None where they are not counted.
+        seconds: for a recording, of each repeat.
+    """
+
+    work: Work
+    outcome: Outcome
+    passes: int | None
+    seconds: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
-class Timing:
-    """One contender with one batch.
+class Contenders:
+    """All that can run one model.
 
     Attributes:
-        name: of the contender.
-        seconds: of each repeat.
-        passes: of the decoder; None where they are not counted.
+        works: by name; ours as it comes is the first, plain transformers in float32 the last.
+        configs: of the encoder and of the decoder.
     """
 
-    name: str
-    seconds: list[float]
-    passes: int | None
+    works: dict[str, Work]
+    configs: tuple[Any, Any]
 
+    @classmethod
+    def of(cls, model: Model, dtype: torch.dtype) -> Contenders:
+        """Load them; those that cannot be had are told."""
+        works = ours(model)
+        for compute_type in () if model.tower else ("float32", "int8"):
+            name = f"faster-whisper, {compute_type}"
+            try:
+                works[name] = faster_whisper(model, compute_type)
+            except (ImportError, RuntimeError, ValueError) as error:
+                tqdm.write(f"{name} is left out: {error}.", file=sys.stderr)
+        if model.tower is None:
+            _, work = transformers(model, dtype, careful=True)
+            works[f"transformers, {_name(dtype)}: encoder once"] = work
+        config, work = transformers(model, torch.float32, careful=False)
+        works["transformers, float32: encoder, generate"] = work
+        tower = model.load_tower(torch.float32).config if model.tower else config
+        return cls(works, (tower, config))
 
-class Measurement:
-    """What is the same for all models.
-
-    Attributes:
-        dtype: that our runners take on this device.
-        rate: floating-point operations a second in large matrix products of it.
-    """
-
-    def __init__(self, device: str, batches: Sequence[int], repeats: int) -> None:
-        self.dtype = choose_precision("auto", choose_device(device)).dtype
-        self.rate = multiplication_rate(device, self.dtype)
-        self._device = device
-        self._batches = batches
-        self._repeats = repeats
-        self._recordings = _recordings(max(*batches, _COMPARED))
-
-    def measure(self, entry: Entry) -> tuple[Rows, Rows]:
-        """Rows of the table of times, and of that of deviations."""
-        ours = self._ours(entry, "auto")
-        peers = [contender for load in entry.peers for contender in _peer(load)]
-        times: Rows = []
-        for batch in self._batches:
-            times += self._rows(entry, batch, self._timings([*ours, *peers], batch))
-        reference = self._outcome(peers[0]).features
-        del ours, peers
-        return times, self._deviations(entry, reference)
-
-    def _ours(self, entry: Entry, dtype: Dtype) -> list[Contender]:
-        return load_contenders(entry.ours(dtype), self._device, max(*self._batches, _COMPARED))
-
-    def _timings(self, contenders: list[Contender], batch: int) -> list[Timing]:
-        """The contenders take turns, so that a noisy minute hits all alike."""
-        works = [contender.ready(self._recordings[:batch]) for contender in contenders]
-        timings = [
-            Timing(contender.name, [], _passes(contender, work))
-            for contender, work in zip(contenders, works, strict=True)
-        ]
-        turns = [pair for _ in range(self._repeats) for pair in zip(timings, works, strict=True)]
-        for timing, work in progress(turns, f"batches of {batch}"):
-            timing.seconds.extend(timed(work, repeats=1, warm_ups=0))
-        return timings
-
-    def _outcome(self, contender: Contender) -> Outcome:
-        return _checked(contender, contender.ready(self._recordings[:_COMPARED]))
-
-    def _deviations(self, entry: Entry, reference: Sequence[FloatArray]) -> Rows:
-        """How far our features are from those of plain transformers, by dtype."""
-        rows = []
-        for dtype in progress(_COMPARED_DTYPES[self._device], "features"):
-            _tidy()
-            features = self._outcome(self._ours(entry, dtype)[0]).features
-            apart = np.concatenate(list(map(_deviation, features, reference)))
-            figures = [f"{apart.mean():.1e}", f"{apart.max():.1e}", str(len(apart))]
-            rows.append([entry.name, dtype, *figures])
-        return rows
-
-    def _rows(self, entry: Entry, batch: int, timings: list[Timing]) -> Iterator[list[str]]:
-        """A row for the floor and for each contender, the first of which is ours."""
-        floor = batch * entry.operations / self.rate
-        ours = median(timings[0].seconds)
-        for timing in (Timing("floor", [floor], None), *timings):
-            middle = median(timing.seconds)
-            span = (middle, min(timing.seconds), max(timing.seconds))
-            yield [
-                entry.name,
-                str(batch),
-                timing.name,
-                *(ms(seconds, 1) for seconds in span),
-                "" if timing.passes is None else str(timing.passes),
-                f"{middle / ours:.2f}",
-                f"{middle / floor:.1f}",
-            ]
+    def floor(self, model: Model, recordings: Sequence[Spoken]) -> float:
+        """Floating-point operations of a recording on average."""
+        encoder, decoder = self.configs
+        total = 0.0
+        for each in recordings:
+            heard, tokens = each.waveform.seconds, len(model.tokenizer(each.text).input_ids)
+            total += encoder_operations(encoder, heard)
+            total += decoder_operations(decoder, heard, tokens)
+            if encoder is not decoder:
+                total += encoder_operations(decoder, heard)
+        return total / len(recordings)
 
 
 def main() -> None:
     """Command line."""
     arguments = _arguments()
     torch.set_num_threads(cores())
-    _hush()
-    pairs = byte_pairs(arguments.tokenizer)
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
-        measurement = Measurement(arguments.device, arguments.batches, arguments.repeats)
+        dtype = choose_precision("auto", choose_device(arguments.device)).dtype
     except ModelLoadError as error:
         sys.exit(f"{error}: leave --device out.")
-    times: Rows = []
-    deviations: Rows = []
+    rate = multiplication_rate(arguments.device, dtype)
+    rows = []
     with _work(arguments.work) as folder:
-        for name in progress(arguments.models, "models"):
-            entry = make_entry(name, Path(folder), pairs, arguments.device, measurement.dtype)
-            for table, rows in zip((times, deviations), measurement.measure(entry), strict=True):
-                table += rows
-            _tidy()
-    _show(measurement, arguments.device, arguments.repeats, times, deviations)
+        for load in progress(_models(arguments, Path(folder)), "models"):
+            rows += _measured(load(), dtype, rate, arguments)
+    print(f"\n{describe(arguments.device, _PACKAGES)}")
+    print(f"Large matrix products: {rate / 1e9:,.0f} GFLOP/s in {_name(dtype)}.")
+    recordings = _recordings(arguments)
+    seconds = sum(each.waveform.seconds for each in recordings) / len(recordings)
+    times = ("ms", "lowest", "highest", "decoder passes", "/ ours", "/ floor")
+    show(
+        f"Milliseconds a recording, {len(recordings)} of {seconds:.1f} s on average, median of "
+        f"{arguments.repeats}",
+        ("model", "batch", "contender", *times, "word error rate", "features apart"),
+        rows,
+        left=3,
+    )
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument(
-        "--models",
-        type=_names,
-        default=["tiny", "small"],
-        help=f"Models, comma separated, of {', '.join(NAMES)}.",
-    )
-    parser.add_argument(
-        "--batches", type=_counts, default=[1, 8], help="Recordings at once, comma separated."
-    )
-    parser.add_argument("--repeats", type=_count, default=5, help="Runs that count, each.")
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="For everything.")
-    parser.add_argument("--work", type=Path, help="Folder to keep checkpoints in.")
-    parser.add_argument(
-        "--tokenizer", type=Path, help="Folder with Whisper's tokenizer; one is made up without."
-    )
+    parser = options.parser(__doc__)
+    add = parser.add_argument
+    add("models", type=Path, nargs="*", help="Folders of trained checkpoints.")
+    names = (*SIZES, _HIGGS)
+    add("--untrained", type=options.names(names), help=f"Of {', '.join(names)}.")
+    add("--recordings", type=Path, nargs="+", default=[], help="Folders of recordings.")
+    add("--most", type=options.count, default=24, help="Recordings of each folder.")
+    add("--batches", type=options.counts, default=[1, 8], help="Recordings at once.")
+    add("--repeats", type=options.count, default=3, help="Runs that count, each.")
+    add("--device", choices=("cpu", "cuda"), default="cpu", help="For everything.")
+    add("--work", type=Path, help="Folder to keep untrained checkpoints in.")
     return parser.parse_args()
 
 
-def _names(text: str) -> list[str]:
-    names = text.split(",")
-    for name in names:
-        if name not in NAMES:
-            raise argparse.ArgumentTypeError(f"{name!r} is not one of {', '.join(NAMES)}")
-    return names
-
-
-def _counts(text: str) -> list[int]:
-    return [_count(word) for word in text.split(",")]
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
-    return int(text)
-
-
 def _work(folder: Path | None) -> nullcontext[str] | tempfile.TemporaryDirectory[str]:
-    if folder is None:
-        return tempfile.TemporaryDirectory(prefix="bench-runners-")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        sys.exit(f"{folder} cannot be made ({error}): name another folder with --work.")
-    return nullcontext(str(folder))
+    return nullcontext(str(folder)) if folder else tempfile.TemporaryDirectory(prefix="bench-")
 
 
-def _recordings(count: int) -> list[FloatArray]:
-    """Readings of the demo, looped or cut to one length, float32 ``[samples]``."""
-    paths = sorted(DEMO_RECORDINGS.glob("*_*_*.*"))
-    return [
-        resample(demo_sound(paths[index % len(paths)], _SECONDS), RATE).samples
-        for index in range(count)
-    ]
+def _models(arguments: argparse.Namespace, work: Path) -> list[Callable[[], Model]]:
+    """Each is made when its turn comes."""
+    known = {"device": arguments.device, "most": max(arguments.batches)}
+    if arguments.untrained:
+        return [partial(_untrained, name, work, known) for name in arguments.untrained]
+    folders = arguments.models or [models_folder() / name for name in _FETCHED]
+    return [partial(Model, folder.name, folder, None, **known) for folder in folders]
 
 
-def _peer(load: Callable[[], Contender]) -> list[Contender]:
-    try:
-        return [load()]
-    except LeftOut as reason:
-        tqdm.write(f"A contender is left out. {reason}", file=sys.stderr)
-        return []
+def _untrained(name: str, work: Path, known: dict[str, Any]) -> Model:
+    tower = higgs_checkpoint(work) if name == _HIGGS else None
+    whisper = whisper_checkpoint(_TRANSCRIBER if tower else name, work)
+    return Model(f"{name}, untrained", whisper, tower, **known)
 
 
-def _passes(contender: Contender, work: Work) -> int | None:
-    """Check a contender, which warms it up too, and count its decoder passes where it can."""
-    _checked(contender, work)
-    return contender.passes(work) if contender.passes else None
+def _recordings(arguments: argparse.Namespace) -> list[Spoken]:
+    folders = arguments.recordings
+    chosen = [each for folder in folders for each in spoken(folder, arguments.most)]
+    chosen = chosen or demo_spoken()[: arguments.most]
+    if arguments.untrained:
+        return [Spoken(each.waveform, SENTENCE) for each in chosen]
+    return chosen
 
 
-def _checked(contender: Contender, work: Work) -> Outcome:
-    """Contenders that write different texts are not doing the same work."""
-    outcome = work()
-    for text in outcome.texts:
-        if text.strip() != SENTENCE:
-            raise RuntimeError(f"{contender.name} wrote {text!r} instead of {SENTENCE!r}")
-    return outcome
+def _measured(
+    model: Model, dtype: torch.dtype, rate: float, arguments: argparse.Namespace
+) -> list[list[str]]:
+    """A row for each batch size and contender."""
+    _tidy()
+    recordings = _recordings(arguments)
+    contenders = Contenders.of(model, dtype)
+    floor = contenders.floor(model, recordings) / rate
+    rows = []
+    for size in arguments.batches:
+        batches = [recordings[at : at + size] for at in range(0, len(recordings), size)]
+        runs = {name: _first(name, work, batches) for name, work in contenders.works.items()}
+        turns = [run for _ in range(arguments.repeats) for run in runs.values()]
+        for run in progress(turns, f"batches of {size}"):
+            (took,) = timed(partial(_all, run.work, batches), repeats=1, warm_ups=0)
+            run.seconds.append(took / len(recordings))
+        rows += [[model.name, str(size), *row] for row in _rows(runs, recordings, floor)]
+    return rows
 
 
-def _deviation(ours: FloatArray, reference: FloatArray) -> FloatArray:
-    """One minus the cosine of each of our frames and its like."""
-    own, like = ours.astype(np.float64), reference[: len(ours)].astype(np.float64)
-    lengths = np.linalg.norm(own, axis=1) * np.linalg.norm(like, axis=1)
-    apart: FloatArray = (1 - (own * like).sum(axis=1) / lengths).astype(np.float32)
-    return apart
+def _rows(runs: dict[str, Run], recordings: Sequence[Spoken], floor: float) -> list[list[str]]:
+    fastest = median(next(iter(runs.values())).seconds)
+    reference = list(runs.values())[-1].outcome.features
+    rows = [["floor", ms(floor, 1), "", "", "", f"{floor / fastest:.2f}", "1.0", "", ""]]
+    for name, run in runs.items():
+        middle = median(run.seconds)
+        apart = np.mean(list(map(_apart, run.outcome.features, reference)))
+        rows.append(
+            [
+                name,
+                *(ms(each, 1) for each in (middle, min(run.seconds), max(run.seconds))),
+                "" if run.passes is None else str(run.passes),
+                f"{middle / fastest:.2f}",
+                f"{middle / floor:.1f}",
+                f"{_error_rate(run.outcome.texts, recordings):.3f}",
+                f"{apart:.1e}",
+            ]
+        )
+    return rows
+
+
+def _first(name: str, work: Work, batches: Sequence[Sequence[Spoken]]) -> Run:
+    """What comes of it; a contender is warmed up by the way."""
+    passes = passes_of(partial(work, batches[0])) if name.startswith("ours") else None
+    return Run(work, _all(work, batches), passes)
+
+
+def _all(work: Work, batches: Sequence[Sequence[Spoken]]) -> Outcome:
+    outcomes = [work(batch) for batch in batches]
+    features = [each for outcome in outcomes for each in outcome.features]
+    return Outcome(features, [text for outcome in outcomes for text in outcome.texts])
+
+
+def _error_rate(texts: Sequence[str], recordings: Sequence[Spoken]) -> float:
+    """Of all words."""
+    right = [words_of(each.text) for each in recordings]
+    errors = sum(
+        word_errors(words_of(text), words) for text, words in zip(texts, right, strict=True)
+    )
+    return errors / sum(map(len, right))
+
+
+def _apart(frames: FloatArray, like: FloatArray) -> float:
+    """One minus the mean cosine of frames, as far as both go."""
+    own, other = (each[: min(len(frames), len(like))].astype(np.float64) for each in (frames, like))
+    lengths = np.linalg.norm(own, axis=1) * np.linalg.norm(other, axis=1)
+    return float(1 - np.mean((own * other).sum(axis=1) / lengths))
 
 
 def _tidy() -> None:
-    """Let go of a contender's memory before the next one is loaded."""
+    """Let go of the last model's memory."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 
 
-def _hush() -> None:
-    """Keep the libraries' own bars and hints out of ours."""
-    logs: Any = transformers.utils.logging
-    logs.set_verbosity_error()
-    logs.disable_progress_bar()
-
-
-def _show(
-    measurement: Measurement, device: str, repeats: int, times: Rows, deviations: Rows
-) -> None:
-    dtype = str(measurement.dtype).removeprefix("torch.")
-    print(f"\n{describe(device, _PACKAGES)}")
-    print(f"Large matrix products: {measurement.rate / 1e9:,.0f} GFLOP/s in {dtype}.")
-    show_markdown(
-        f"Milliseconds for a batch of {_SECONDS:g} s recordings with transcripts of "
-        f"{SENTENCE_TOKENS} tokens, median of {repeats}",
-        ("model", "batch", "contender"),
-        ("ms", "lowest", "highest", "decoder passes", "/ ours", "/ floor"),
-        times,
-    )
-    show_markdown(
-        "Our features against those of transformers in float32: one minus the cosine of frames",
-        ("model", "dtype"),
-        ("mean", "largest", "frames"),
-        deviations,
-    )
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 if __name__ == "__main__":

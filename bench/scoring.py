@@ -13,7 +13,6 @@ it is missing.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import sys
@@ -28,7 +27,7 @@ import numpy as np
 import torch
 
 from audio_score_server.assembly import build_service
-from audio_score_server.audio.decode import DecodeLimits, decode
+from audio_score_server.audio.decode import decode
 from audio_score_server.domain import EncoderFeatures, FloatArray, Utterance
 from audio_score_server.runners.registry import load_runner
 from audio_score_server.service import ScoreService
@@ -36,15 +35,15 @@ from audio_score_server.settings import PhonesSettings, Settings
 from audio_score_server.similarity.features import NormalizedFeatures, best_path, similarity
 from audio_score_server.telemetry.metrics import Metrics
 from audio_score_server.telemetry.stages import Stages
+from bench import options
 from bench.demo import DEMO_CLIPS, DEMO_RECORDINGS
 from bench.machine import describe
-from bench.markdown import show_markdown
-from bench.measure import median, ms, progress, stay_on_cores, timed
+from bench.measure import median, ms, progress, show, timed
 from bench.recordings import demo_sound, encode
+from bench.spoken import LIMITS
 
 _UID: Final = "RiverTales-s01e01"
 _CID: Final = "part01"
-_RATE: Final = 16_000
 _WIDE: Final = 768
 _FRAME_RATE_HZ: Final = 50.0
 _BAND: Final = 0.2
@@ -57,11 +56,11 @@ Pair = tuple[EncoderFeatures, EncoderFeatures]
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = options.parser(__doc__)
     parser.add_argument(
         "--seconds", type=float, nargs="+", default=[5.0, 15.0, 60.0], help="Lengths."
     )
-    parser.add_argument("--repeats", type=int, default=25, help="Calls that count, each.")
+    parser.add_argument("--repeats", type=options.count, default=25, help="Calls that count, each.")
     arguments = parser.parse_args()
     _take_one_core()
     torch.set_num_threads(1)
@@ -71,21 +70,20 @@ def main() -> None:
         _row(name, seconds, pair, arguments.repeats)
         for name, seconds, pair in progress(pairs, "pairs")
     ]
-    show_markdown(
+    show(
         f"Milliseconds a pair on one core, median of {arguments.repeats}",
-        ("features",),
-        ("s", "frames with speech", "ours", "with preparation", "ours, path", *_PEERS),
+        ("features", "s", "frames with speech", "ours", "with preparation", "ours, path", *_PEERS),
         rows,
     )
     requests = [
-        detail_row(seconds, arguments.repeats)
+        _request_row(seconds, arguments.repeats)
         for seconds in progress(arguments.seconds, "requests")
     ]
-    show_markdown(
+    show(
         f"Milliseconds a request in this process on one core, median of {arguments.repeats}",
-        (),
         ("recording s", "four fields", "with reasons", "reasons add"),
         requests,
+        left=0,
     )
 
 
@@ -94,16 +92,16 @@ def _take_one_core() -> None:
     if os.environ.get(_THREADS) != "1":
         os.environ[_THREADS] = "1"
         os.execv(sys.executable, [sys.executable, "-m", "bench.scoring", *sys.argv[1:]])
-    stay_on_cores(1)
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
 
 def _pairs(seconds: float) -> Iterator[tuple[str, float, Pair]]:
     """By the phone encoder, and as wide as a small Whisper's."""
     runner = load_runner(_MODEL, Settings(models=(_MODEL,), device="cpu"))
-    limits = DecodeLimits(_RATE, 0.1, 3_600.0)
     sounds = [encode(demo_sound(_recording(kind), seconds), "wav") for kind in ("right", "other")]
     one, other = (
-        runner.run([Utterance(runner.prepare(decode(sound, limits)), None)])[0].features
+        runner.run([Utterance(runner.prepare(decode(sound, LIMITS)), None)])[0].features
         for sound in sounds
     )
     yield "phones, 39", seconds, (one, other)
@@ -185,7 +183,7 @@ _PEERS: Final[dict[str, Callable[[FloatArray, FloatArray], float]]] = {
 }
 
 
-def detail_row(seconds: float, repeats: int) -> list[str]:
+def _request_row(seconds: float, repeats: int) -> list[str]:
     """What a request takes without and with reasons, for a recording of so many seconds."""
     sound = encode(demo_sound(_recording("right"), seconds), "wav")
     with tempfile.TemporaryDirectory(prefix="bench-scoring-") as cache, asyncio.Runner() as loop:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import http.client
 import os
-import re
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -19,121 +18,172 @@ import psutil
 
 from bench.demo import ROOT
 
-_LISTENING: Final = re.compile(r"Listening on http://127\.0\.0\.1:(\d+)\.")
+HOST: Final = "127.0.0.1"
+_IS_READY: Final = b"GET /health/ready HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
 _PREFIX: Final = "AUDIO_SCORE_"
 _POLL_S: Final = 0.025
 """Often enough to time seconds, seldom enough not to slow what is timed."""
+_READY_S: Final = 300.0
 _ANSWER_S: Final = 30.0
-_PATIENCE_S: Final = 300.0
 _END_S: Final = 20.0
-_LOG_TAIL: Final = 2_000
+_LOG_TAIL: Final = 3_000
+_MIB: Final = 2**20
 
 
-@dataclass(frozen=True, slots=True)
-class RunningServer:
-    """A server that has just become ready.
+class ServerFailed(Exception):
+    """A server did not start, or ended too early; the text holds the end of its log."""
+
+
+class Server:
+    """A running server and whatever processes it has started.
 
     Attributes:
-        pid: of its process.
         port: on the loopback address.
-        listening_s: from the start of the process until it said where it listens.
-        ready_s: from the start of the process until it answered that it is ready.
-        rss_mib: resident memory when ready.
-        log: what it had logged by then.
+        listening_s: from the start of the process until it answered anything.
+        ready_s: from the start of the process until it was ready.
     """
 
-    pid: int
-    port: int
-    listening_s: float
-    ready_s: float
-    rss_mib: float
-    log: str
+    def __init__(self, port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+        self.port = port
+        self.listening_s = self.ready_s = 0.0
+        self._log = log
+        self._process = psutil.Process(process.pid)
+        self._popen = process
 
-    def cpu_s(self) -> float:
-        """CPU seconds used so far, over all cores."""
-        times = psutil.Process(self.pid).cpu_times()
-        return float(times.user + times.system)
+    @property
+    def pid(self) -> int:
+        """Of its first process."""
+        return self._popen.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether its first process still is."""
+        return self._popen.poll() is None
+
+    @property
+    def log(self) -> str:
+        """What it has written."""
+        return self._log.read_text(encoding="utf-8", errors="replace")
+
+    def held(self) -> tuple[float, int, int]:
+        """Resident memory in MiB, descriptors and threads of its first process."""
+        process = self._process
+        return process.memory_info().rss / _MIB, process.num_fds(), process.num_threads()
+
+    def cpu_s(self) -> dict[int, float]:
+        """CPU seconds that each of its processes has used, over all cores."""
+        used = {}
+        for process in self._family():
+            with suppress(psutil.NoSuchProcess):
+                times = process.cpu_times()
+                used[process.pid] = times.user + times.system
+        return used
+
+    def failure(self, what: str) -> ServerFailed:
+        """An error that tells what its log ends with."""
+        return ServerFailed(f"{what}. Its log ends:\n{self.log[-_LOG_TAIL:]}")
+
+    def wait(self, is_ready: bytes, started: float) -> None:
+        """Until it answers a request with 200.
+
+        Raises:
+            ServerFailed: it does not.
+        """
+        while (seconds := time.perf_counter() - started) < _READY_S:
+            status, _ = status_of(self.port, is_ready)
+            if status and not self.listening_s:
+                self.listening_s = seconds
+            if status == http.client.OK:
+                self.ready_s = time.perf_counter() - started
+                return
+            if not self.running:
+                raise self.failure("It ended before it was ready")
+            time.sleep(_POLL_S)
+        raise self.failure(f"It was not ready after {_READY_S:.0f} s")
+
+    def end(self) -> None:
+        """Ask it to end, and end what is left of it then."""
+        family = self._family()
+        self._popen.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            self._popen.wait(_END_S)
+        for process in family:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(family, _END_S)
+
+    def _family(self) -> list[psutil.Process]:
+        with suppress(psutil.NoSuchProcess):
+            return [self._process, *self._process.children(recursive=True)]
+        return []
 
 
 @contextmanager
-def running_server(
-    clips: Path,
-    cache: Path,
-    *,
-    flags: Sequence[str] = (),
-    environment: Mapping[str, str] | None = None,
-) -> Iterator[RunningServer]:
-    """A server of the phones model on a free port; it is ended on leaving.
+def running(
+    command: Sequence[str], variables: Mapping[str, str], port: int, is_ready: bytes = _IS_READY
+) -> Iterator[Server]:
+    """A server, once it answers a request with 200; it is ended on leaving.
+
+    Args:
+        command: starts it.
+        variables: of its environment, besides this process's own ones, which are freed of settings
+            for the server that happen to be among them.
+        port: on which it listens.
+        is_ready: the request.
+
+    Raises:
+        ServerFailed: it did not get so far.
+    """
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(_PREFIX)}
+    environment = inherited | {"PYTHONPATH": str(ROOT)} | dict(variables)
+    with tempfile.NamedTemporaryFile(prefix="bench-", suffix=".log") as log:
+        started = time.perf_counter()
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT
+        )
+        server = Server(port, process, Path(log.name))
+        try:
+            server.wait(is_ready, started)
+            yield server
+        finally:
+            server.end()
+
+
+@contextmanager
+def phones_server(
+    clips: Path, cache: Path, variables: Mapping[str, str] | None = None
+) -> Iterator[Server]:
+    """Our server with the phone encoder on a free port.
 
     Args:
         clips: folder of reference clips.
         cache: folder of precomputed features.
-        flags: further command-line flags.
-        environment: further environment variables.
+        variables: further ones of its environment.
 
     Raises:
-        RuntimeError: it ended or did not become ready in time; the text holds the end of its log.
+        ServerFailed: it did not become ready.
     """
-    command = [sys.executable, str(ROOT / "run_server.py"), "--port", "0", *flags]
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as log:
-        started = time.perf_counter()
-        process = subprocess.Popen(
-            [*command, "--model-keys", "phones"],
-            stdout=subprocess.DEVNULL,
-            stderr=log.fileno(),
-            env=_environment(clips, cache, environment or {}),
-        )
-        try:
-            yield _wait(process, log.fileno(), started)
-        finally:
-            _end(process)
+    port = free_port()
+    command = [sys.executable, "run_server.py", "--port", str(port), "--model-keys", "phones"]
+    folders = {"VIDEO_CLIP_DIR": str(clips), "CACHE_DIR": str(cache), "LOG_FORMAT": "text"}
+    settings = {_PREFIX + name: value for name, value in folders.items()}
+    with running(command, settings | dict(variables or {}), port) as server:
+        yield server
 
 
-def _environment(clips: Path, cache: Path, further: Mapping[str, str]) -> dict[str, str]:
-    """This process's own, free of settings for the server that happen to be in it."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(_PREFIX)}
-    ours = {"VIDEO_CLIP_DIR": str(clips), "CACHE_DIR": str(cache), "LOG_FORMAT": "text"}
-    return inherited | {_PREFIX + name: value for name, value in ours.items()} | dict(further)
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.create_server((HOST, 0)) as listening:
+        return int(listening.getsockname()[1])
 
 
-def _wait(process: subprocess.Popen[bytes], log: int, started: float) -> RunningServer:
-    deadline = started + _PATIENCE_S
-    port, listening_s = None, 0.0
-    while time.perf_counter() < deadline and process.poll() is None:
-        if port is None:
-            found = _LISTENING.search(_content(log))
-            if found is not None:
-                port, listening_s = int(found[1]), time.perf_counter() - started
-        elif _is_ready(port):
-            ready_s = time.perf_counter() - started
-            rss_mib = psutil.Process(process.pid).memory_info().rss / 2**20
-            return RunningServer(
-                process.pid, port, listening_s, ready_s, rss_mib, log=_content(log)
-            )
-        time.sleep(_POLL_S)
-    raise RuntimeError(f"The server did not become ready:\n{_content(log)[-_LOG_TAIL:]}")
-
-
-def _content(log: int) -> str:
-    # The child shares the position of this file; reading by offset leaves it where it is.
-    return os.pread(log, os.fstat(log).st_size, 0).decode(errors="replace")
-
-
-def _is_ready(port: int) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_ANSWER_S)
+def status_of(port: int, request: bytes) -> tuple[int, bytes]:
+    """Status and body of the answer to one request; 0 if nobody answers."""
     try:
-        connection.request("GET", "/health/ready")
-        return connection.getresponse().status == http.client.OK
+        with socket.create_connection((HOST, port), _ANSWER_S) as connection:
+            connection.sendall(request)
+            answer = http.client.HTTPResponse(connection)
+            answer.begin()
+            return answer.status, answer.read()
     except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(_END_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+        return 0, b""

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 _ASK: Final = "import importlib.metadata as m, sys; print(m.version(sys.argv[1]))"
-Start = Callable[[str, int, Path], list[str]]
-"""An interpreter, a port and a scratch folder of a short name to a command."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Contender:
     """A server of the benchmark.
 
@@ -22,51 +20,41 @@ class Contender:
         name: in tables.
         package: whose version is told, and without which it is left out.
         bounds: what it has a setting for: requests under way, their time.
-        start: the command.
-        variables: further ones of its environment, by the scratch folder.
+        command: words for the interpreter, with ``{port}`` and ``{scratch}``, a folder.
+        variables: further ones of its environment, likewise.
     """
 
     name: str
     package: str
     bounds: str
-    start: Start
-    variables: Callable[[Path], Mapping[str, str]] = field(default=lambda _: {})
+    command: str
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    def start(self, python: str, **known: object) -> tuple[list[str], dict[str, str]]:
+        """Command and further variables, given an interpreter, ``port`` and ``scratch``."""
+        words = [word.format(**known) for word in self.command.split()]
+        variables = {name: value.format(**known) for name, value in self.variables.items()}
+        return [python, *words], variables
 
 
-def _module(name: str) -> Start:
-    return lambda python, port, scratch: [python, "-m", f"bench.serving_peers.{name}"]
-
-
-def _bento(python: str, port: int, scratch: Path) -> list[str]:
-    service = "bench.serving_peers.bento:Score"
-    return [python, "-m", "bentoml", "serve", service, "--host", "127.0.0.1", "--port", str(port)]
-
-
+_PEERS: Final = "bench.serving_peers"
 CONTENDERS: Final = {
-    "ours": Contender(
-        "ours",
-        "uvicorn",
-        "requests and time",
-        lambda python, port, scratch: [python, "run_server.py"],
-    ),
-    "plain": Contender("FastAPI, one at a time", "fastapi", "nothing", _module("plain")),
-    "litserve": Contender("LitServe", "litserve", "time", _module("lit")),
+    "ours": Contender("ours", "uvicorn", "requests and time", "run_server.py"),
+    "plain": Contender("FastAPI, one at a time", "fastapi", "nothing", f"-m {_PEERS}.plain"),
+    "litserve": Contender("LitServe", "litserve", "time", f"-m {_PEERS}.lit"),
     "bentoml": Contender(
         "BentoML",
         "bentoml",
         "requests and time",
-        _bento,
-        lambda scratch: {"BENTOML_HOME": str(scratch), "BENTOML_DO_NOT_TRACK": "True"},
+        f"-m bentoml serve {_PEERS}.bento:Score --host 127.0.0.1 --port {{port}}",
+        {"BENTOML_HOME": "{scratch}", "BENTOML_DO_NOT_TRACK": "True"},
     ),
     "ray": Contender(
         "Ray Serve",
         "ray",
         "requests and time",
-        lambda python, port, scratch: [
-            *_module("ray_serve")(python, port, scratch),
-            str(scratch),
-        ],
-        lambda scratch: {"RAY_USAGE_STATS_ENABLED": "0"},
+        f"-m {_PEERS}.ray_serve {{scratch}}",
+        {"RAY_USAGE_STATS_ENABLED": "0"},
     ),
 }
 """Servers by the names that the command line has for them; ours first."""

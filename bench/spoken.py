@@ -14,37 +14,49 @@ from rapidfuzz.distance import Levenshtein
 from audio_score_server.audio.decode import DecodeLimits, decode
 from audio_score_server.domain import Waveform
 from audio_score_server.language.normalization import normalize
+from bench.demo import DEMO_CLIPS, DEMO_RECORDINGS, ids
 
 RATE: Final = 16_000
-_LIMITS: Final = DecodeLimits(RATE, 0.1, 3_600.0)
+LIMITS: Final = DecodeLimits(RATE, 0.1, 3_600.0)
+"""Whatever a file holds, at 16 kHz."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """A recording at 16 kHz and its text, as the manifest has it."""
+    """A recording at 16 kHz and its text, as a text file would have it."""
 
     waveform: Waveform
     text: str
 
 
-def spoken(folder: Path, part: str, most: int) -> list[Spoken]:
+def demo_spoken() -> list[Spoken]:
+    """The demo's right readings with their clips' texts."""
+    return [
+        _spoken(path, DEMO_CLIPS.joinpath(f"{'_'.join(ids(path.name))}.txt").read_text())
+        for path in sorted(DEMO_RECORDINGS.glob("*_right.*"))
+    ]
+
+
+def spoken(folder: Path, most: int) -> list[Spoken]:
     """Recordings of a folder with a ``manifest.csv`` of columns ``file`` and ``text``.
 
     Args:
         folder: where they are; or a manifest of another name.
-        part: files alone that begin so.
         most: so many of them, evenly drawn.
     """
     manifest = folder if folder.is_file() else folder / "manifest.csv"
     with manifest.open(encoding="utf-8", newline="") as file:
-        lines = [line for line in csv.DictReader(file) if line["file"].startswith(part)]
-    drawn = [
-        lines[index] for index in np.linspace(0, len(lines) - 1, min(most, len(lines)), dtype=int)
-    ]
+        lines = list(csv.DictReader(file))
+    drawn = np.linspace(0, len(lines) - 1, min(most, len(lines)), dtype=int)
     return [
-        Spoken(decode((manifest.parent / line["file"]).read_bytes(), _LIMITS), line["text"])
-        for line in drawn
+        # Corpora have texts in capitals.
+        _spoken(manifest.parent / lines[index]["file"], lines[index]["text"].capitalize())
+        for index in drawn
     ]
+
+
+def _spoken(path: Path, text: str) -> Spoken:
+    return Spoken(decode(path.read_bytes(), LIMITS), text.strip())
 
 
 def words_of(text: str) -> list[str]:

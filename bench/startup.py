@@ -1,31 +1,32 @@
 """From the command line to a ready server, and where the time goes.
 
-    python -m bench.startup [--repeats N]
+    python -m bench.startup [--clips N] [--repeats N]
 
-Starts ``run_server.py --model-keys phones`` on the demo clips, each time as a new process, and
-prints medians: seconds until it says where it listens, seconds until ``GET /health/ready`` answers
-200, and its resident memory then. Three states are compared: every clip cached; an empty cache; and
-an empty cache where the time warp has yet to be compiled, as on a server's first start.
-
-A second table shows the large imports: each in a process of its own, less the bare interpreter, and
-one after the other in the order in which the server gets to them, as a share of the time to ready.
+Starts our server with the phone encoder, each time as a new process, and prints medians: seconds
+until it answers anything, seconds until ``GET /health/ready`` answers 200, and its resident memory
+then. Compared are the demo with every clip cached; with an empty cache; with an empty cache where
+the time warp has yet to be compiled, as on a server's first start; and a library of ``--clips``
+cached clips, which have just been written, so that they are read from memory rather than from a
+disk. A second table shows the large imports, one after the other in the order in which the server
+gets to them, as a share of the time to ready.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
 
+from bench import options
 from bench.demo import DEMO_CLIPS, ROOT
+from bench.library import make_library
 from bench.measure import median, progress, show, timed
-from bench.server import RunningServer, running_server
+from bench.server import phones_server
 
 _IMPORTS: Final = (
     "pydantic",
@@ -42,87 +43,96 @@ _IMPORTS: Final = (
     "audio_score_server.runners.phones.runner",
 )
 """In the server's own order; the last two stand for what is left."""
+_IMPORT: Final = """
+import importlib, json, sys, time, psutil
+process, added = psutil.Process(), []
+for name in sys.argv[1:]:
+    before, started = process.memory_info().rss, time.perf_counter()
+    importlib.import_module(name)
+    added.append([time.perf_counter() - started, process.memory_info().rss - before])
+print(json.dumps(added))
+"""
+"""Prints seconds and bytes of resident memory that each module adds to those before it."""
 _TIMEOUT_S: Final = 120
+
+
+Start = tuple[float, float, float]
+"""Seconds to the first answer and to ready, and resident memory in MiB then."""
 
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--repeats", type=int, default=5, help="Processes started in each state.")
-    repeats = parser.parse_args().repeats
-    warm, cold, first = _starts(repeats)
-    rows = [
-        _row("all clips cached", warm, warm),
-        _row("cache empty", cold, warm),
-        _row("cache empty, warp not compiled", first, warm),
-    ]
+    parser = options.parser(__doc__)
+    add = parser.add_argument
+    add("--clips", type=options.count, default=10_000, help="Clips of the large library.")
+    add("--repeats", type=options.count, default=5, help="Starts in each state.")
+    arguments = parser.parse_args()
+    states = _starts(arguments.clips, arguments.repeats)
+    cached_s = median([ready_s for _, ready_s, _ in next(iter(states.values()))])
     show(
-        f"Start to ready, median of {repeats}",
+        f"Start to ready, median of {arguments.repeats}",
         ("state", "listening s", "ready s", "lowest", "highest", "/ cached", "RSS MiB"),
-        rows,
+        [_row(state, starts, cached_s) for state, starts in states.items()],
     )
-    _show_imports(repeats, median([start.ready_s for start in warm]))
+    _show_imports(arguments.repeats, cached_s)
 
 
-def _starts(repeats: int) -> tuple[list[RunningServer], list[RunningServer], list[RunningServer]]:
-    """Starts in each of the three states, taking turns so that a noisy minute hits all alike."""
-    warm, cold, first = [], [], []
+def _starts(clips: int, repeats: int) -> dict[str, list[Start]]:
+    """Starts in each state, taking turns so that a noisy minute hits all alike."""
+    warm, cold, first, many = [], [], [], []
     with tempfile.TemporaryDirectory(prefix="bench-startup-") as name:
         folder = Path(name)
         # Fills the cache, and Numba's, and has the libraries read from disk.
-        _start(folder / "warm")
+        _start(DEMO_CLIPS, folder / "warm")
+        library, cache = make_library(folder / "many", clips, folder / "warm")
         for index in progress(range(repeats), "starts"):
-            warm.append(_start(folder / "warm"))
-            cold.append(_start(folder / f"cold-{index}"))
+            warm.append(_start(DEMO_CLIPS, folder / "warm"))
+            cold.append(_start(DEMO_CLIPS, folder / f"cold-{index}"))
             numba = {"NUMBA_CACHE_DIR": str(folder / f"numba-{index}")}
-            first.append(_start(folder / f"first-{index}", numba))
-    return warm, cold, first
+            first.append(_start(DEMO_CLIPS, folder / f"first-{index}", numba))
+            many.append(_start(library, cache, cached=clips))
+    return {
+        "all clips cached": warm,
+        "cache empty": cold,
+        "cache empty, warp not compiled": first,
+        f"{clips:,} clips cached": many,
+    }
 
 
-def _start(cache: Path, environment: Mapping[str, str] | None = None) -> RunningServer:
-    with running_server(DEMO_CLIPS, cache, environment=environment) as server:
-        return server
+def _start(
+    clips: Path, cache: Path, variables: Mapping[str, str] | None = None, cached: int = 0
+) -> Start:
+    with phones_server(clips, cache, variables) as server:
+        # Clips that the server took for stale would be encoded anew and measure something else.
+        if cached and f" {cached} of {cached} clips are cached" not in server.log:
+            raise server.failure("The server did not find its cache complete")
+        return server.listening_s, server.ready_s, server.held()[0]
 
 
-def _row(state: str, starts: list[RunningServer], warm: list[RunningServer]) -> list[str]:
-    ready = [start.ready_s for start in starts]
-    return [
-        state,
-        f"{median([start.listening_s for start in starts]):.2f}",
-        f"{median(ready):.2f}",
-        f"{min(ready):.2f}",
-        f"{max(ready):.2f}",
-        f"{median(ready) / median([start.ready_s for start in warm]):.2f}",
-        f"{median([start.rss_mib for start in starts]):.0f}",
-    ]
+def _row(state: str, starts: Sequence[Start], cached_s: float) -> list[str]:
+    listening, ready, rss_mib = zip(*starts, strict=True)
+    figures = (median(listening), median(ready), min(ready), max(ready), median(ready) / cached_s)
+    return [state, *(f"{figure:.2f}" for figure in figures), f"{median(rss_mib):.1f}"]
 
 
 def _show_imports(repeats: int, ready_s: float) -> None:
     bare = median(timed(partial(_python, "-c", "pass"), repeats))
-    alone = [
-        median(timed(partial(_python, "-c", f"import {name}"), repeats)) - bare
-        for name in progress(_IMPORTS, "imports")
+    runs = [
+        json.loads(_python("-c", _IMPORT, *_IMPORTS)) for _ in progress(range(repeats), "imports")
     ]
-    runs = [_in_turn() for _ in progress(range(repeats), "imports in turn")]
-    added = [median([run[index][0] for run in runs]) for index in range(len(_IMPORTS))]
-    memory = [median([run[index][1] for run in runs]) for index in range(len(_IMPORTS))]
-    rows = [["python itself", f"{bare:.3f}", f"{bare:.3f}", f"{bare / ready_s:.1%}", ""]]
-    rows += [
-        [name, f"{own:.3f}", f"{more:.3f}", f"{more / ready_s:.1%}", f"{rss / 2**20:.0f}"]
-        for name, own, more, rss in zip(_IMPORTS, alone, added, memory, strict=True)
-    ]
-    total = bare + sum(added)
-    rows.append(["all", "", f"{total:.3f}", f"{total / ready_s:.1%}", f"{sum(memory) / 2**20:.0f}"])
+    added = [("python itself", bare, 0.0)]
+    for index, name in enumerate(_IMPORTS):
+        seconds, rss = (median([run[index][side] for run in runs]) for side in (0, 1))
+        added.append((name, seconds, rss))
+    added.append(("all", sum(each[1] for each in added), sum(each[2] for each in added)))
     show(
         f"Imports, median of {repeats}; shares of the {ready_s:.2f} s to ready with a full cache",
-        ("import", "alone s", "in turn s", "share", "MiB in turn"),
-        rows,
+        ("import", "seconds", "share", "MiB"),
+        [
+            [name, f"{seconds:.3f}", f"{seconds / ready_s:.1%}", f"{rss / 2**20:.0f}"]
+            for name, seconds, rss in added
+        ],
     )
-
-
-def _in_turn() -> list[tuple[float, float]]:
-    answer: list[tuple[float, float]] = json.loads(_python("-m", "bench.imports", *_IMPORTS))
-    return answer
 
 
 def _python(*arguments: str) -> str:

@@ -11,14 +11,14 @@ import torch
 
 from audio_score_server.audio.contours import contours
 from audio_score_server.audio.decode import DecodeLimits, decode
-from audio_score_server.domain import Encoding, Reference, Score, Utterance
+from audio_score_server.domain import Encoding, Reference, Score, Utterance, Waveform
 from audio_score_server.references.clips import Clip, ClipId
 from audio_score_server.references.folder import FolderSource
 from audio_score_server.references.tensors import as_kept
 from audio_score_server.runners.protocol import Runner
 from audio_score_server.runners.registry import load_runner
 from audio_score_server.scoring.text import text_similarity
-from audio_score_server.settings import FakeSettings, HiggsRemoteSettings, Settings, load_settings
+from audio_score_server.settings import HiggsRemoteSettings, Settings, load_settings
 from audio_score_server.settings.load import CONFIG_VARIABLE
 from audio_score_server.similarity.cohort import choose_cohort
 from audio_score_server.similarity.measure import (
@@ -48,8 +48,7 @@ class Work:
         (model,) = settings.chosen_models()
         assert not isinstance(model, HiggsRemoteSettings)
         # What our server gives PyTorch for these models.
-        small = isinstance(model, FakeSettings)
-        torch.set_num_threads(max(1, cores() // 2) if small else cores())
+        torch.set_num_threads(max(1, cores() // 2) if model.is_small else cores())
         self._limits = DecodeLimits(
             settings.target_sampling_rate, settings.min_audio_seconds, settings.max_audio_seconds
         )
@@ -59,29 +58,30 @@ class Work:
         self._tasks = {clip.id: (clip, self._reference(clip)) for clip in clips}
         aligned = model.audio_similarity == "aligned"
         self._measure: AudioSimilarity = (
-            AlignedSimilarity(self._cohort(clips)) if aligned else PooledSimilarity()
+            AlignedSimilarity(
+                [Impostor(clip, self._reference(clip).features) for clip in choose_cohort(clips)]
+            )
+            if aligned
+            else PooledSimilarity()
         )
-
-    def _cohort(self, clips: Sequence[Clip]) -> list[Impostor]:
-        references = {clip.id: reference for clip, reference in self._tasks.values()}
-        return [
-            Impostor(clip, (references.get(clip.id) or self._reference(clip)).features)
-            for clip in choose_cohort(clips)
-        ]
 
     def _reference(self, clip: Clip) -> Reference:
         expected = self._runner.expected(clip.text or "")
-        waveform = decode(clip.read(), self._limits)
+        waveform = self.decode(clip.read())
         (encoding,) = self.run([Utterance(self._runner.prepare(waveform), expected)])
         transcript = expected or encoding.transcript
         return as_kept(
             Reference(encoding.features, transcript, contours(waveform), encoding.alignment)
         )
 
+    def decode(self, data: bytes) -> Waveform:
+        """The sound of a file."""
+        return decode(data, self._limits)
+
     def prepare(self, uid: str, cid: str, data: bytes) -> Job:
         """Decode an uploaded recording of a clip and make its input features."""
         task = self._tasks[ClipId(uid, cid)]
-        features = self._runner.prepare(decode(data, self._limits))
+        features = self._runner.prepare(self.decode(data))
         return task, Utterance(features, task[1].transcript)
 
     def run(self, utterances: Sequence[Utterance[Any]]) -> list[Encoding]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import threading
@@ -78,7 +77,7 @@ def test_faults_are_told_saved_and_end_in_failure(
     _Broken.turns = iter(("200", "400", "500", "late", "none", "200"))
     words = ["--seed", "3", "--first", "7", "--uploads", "6", "--faults", str(tmp_path)]
     monkeypatch.setattr(sys, "argv", ["fuzz", *words, "--deadline-s", str(_DEADLINE_S)])
-    monkeypatch.setattr(fuzz, "running", _broken_server)
+    monkeypatch.setattr(fuzz, "phones_server", _broken_server)
     with pytest.raises(SystemExit) as exit_code:
         fuzz.main()
     assert exit_code.value.code == 1
@@ -102,7 +101,8 @@ def _broken_server(*_: object) -> Iterator[SimpleNamespace]:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
-            yield SimpleNamespace(port=server.server_port, running=True, pid=os.getpid())
+            held = (0.0, 0, 0)
+            yield SimpleNamespace(port=server.server_port, running=True, held=lambda: held)
         finally:
             server.shutdown()
             thread.join()

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import IO, Final
 
 from bench.demo import ROOT
+from bench.load import BEGIN, END
 from bench.measure import percentile
-from bench.serving_load import BEGIN, END
-from bench.serving_processes import Server, used_meanwhile
+from bench.server import Server
 
 _NO_DEADLINE_S: Final = 60.0
 _WARM_UP_S: Final = 0.7
@@ -65,14 +65,7 @@ class Phase:
 
 def closed(server: Server, recordings: Path, seconds: float, clients: int) -> Phase:
     """Clients that each wait for one score before they ask for the next."""
-    way: list[str | float] = [
-        "--clients",
-        clients,
-        "--warm-up-s",
-        _WARM_UP_S,
-        "--deadline-s",
-        _NO_DEADLINE_S,
-    ]
+    way = ["--clients", clients, "--warm-up-s", _WARM_UP_S, "--deadline-s", _NO_DEADLINE_S]
     return _run(server, recordings, seconds, way)
 
 
@@ -83,14 +76,13 @@ def opened(
 
     Counting begins when the first of them would be late: queues are full by then, if they fill.
     """
-    way: list[str | float] = ["--rate", rate, "--warm-up-s", deadline_s, "--deadline-s", deadline_s]
+    way = ["--rate", rate, "--warm-up-s", deadline_s, "--deadline-s", deadline_s]
     return _run(server, recordings, seconds, way)
 
 
-def _run(server: Server, recordings: Path, seconds: float, way: list[str | float]) -> Phase:
+def _run(server: Server, recordings: Path, seconds: float, way: list[object]) -> Phase:
     options = ["--port", server.port, "--recordings", recordings, "--seconds", seconds]
-    words = [str(word) for word in (*options, *way)]
-    command = [sys.executable, "-m", "bench.serving_load", *words]
+    command = [sys.executable, "-m", "bench.load", *map(str, (*options, *way))]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         before = _used_at(BEGIN, process.stdout, server)
@@ -104,7 +96,8 @@ def _run(server: Server, recordings: Path, seconds: float, way: list[str | float
         kinds=told["kinds"],
         latencies_s=told["latencies_s"],
         lag_s=percentile(told["lags_s"], 99) if told["lags_s"] else 0.0,
-        server_s=used_meanwhile(before, after),
+        # Of processes new since, all that they used.
+        server_s=sum(used - before.get(pid, 0.0) for pid, used in after.items()),
         client_s=told["cpu_s"],
     )
 
@@ -112,5 +105,5 @@ def _run(server: Server, recordings: Path, seconds: float, way: list[str | float
 def _used_at(word: str, lines: IO[str], server: Server) -> dict[int, float]:
     said = lines.readline().strip()
     if said != word:
-        raise RuntimeError(f"bench.serving_load said {said!r} instead of {word!r}")
+        raise RuntimeError(f"bench.load said {said!r} instead of {word!r}")
     return server.cpu_s()
