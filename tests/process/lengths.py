@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Final
 
 from audio_score_server import cli
 
+_SERVER: Final = "audio_score_server.serving.server"
 _RATE: Final = 48_000
 _LENGTHS: Final = 100
 _FIELDS: Final = (
@@ -46,7 +48,9 @@ def _serve(_: object) -> int:
 
 
 if __name__ == "__main__":
-    stand_in = ModuleType("audio_score_server.server")
+    # Found, not imported: PyTorch reads its variables when it is.
+    assert find_spec(_SERVER), f"No module {_SERVER} to stand in for."
+    stand_in = ModuleType(_SERVER)
     stand_in.serve = _serve  # type: ignore[attr-defined]
-    sys.modules["audio_score_server.server"] = stand_in
+    sys.modules[_SERVER] = stand_in
     sys.exit(cli.main(Path("config.json"), sys.argv[1:]))
