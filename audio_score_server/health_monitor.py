@@ -19,6 +19,7 @@ class HealthMonitor:
     def __init__(
         self,
         models: Callable[[], Sequence[Model]],
+        is_needed: Callable[[], bool],
         interval_s: float,
         on_given_up: Callable[[str, str], None],
     ) -> None:
@@ -26,19 +27,21 @@ class HealthMonitor:
 
         Args:
             models: those to be asked, each time.
+            is_needed: whether to go on: not while the server stops.
             interval_s: from one time to the next.
             on_given_up: called with a model's key and the reason.
         """
         self.error: str | None = None
         """What is wrong with some model; None while all are healthy."""
         self._models = models
+        self._is_needed = is_needed
         self._interval_s = interval_s
         self._on_given_up = on_given_up
         self._trackers: dict[str, FailureTracker] = {}
 
     async def run(self) -> None:
-        """Until cancelled."""
-        while True:
+        """Until it is cancelled, or needed no more."""
+        while self._is_needed():
             await asyncio.sleep(self._interval_s)
             errors = {model.key: await model.health_error() for model in self._models()}
             self._report(errors)

@@ -123,14 +123,24 @@ class ModelRegistry:
         Raises:
             UnknownModel: there is none of this key.
         """
+        entry = self._take_out(key)
+        await entry.unused.wait()
+        await _close(entry)
+
+    async def discard(self, key: str) -> None:
+        """Take a model out that could not be started, and close it, whoever needs it.
+
+        Raises:
+            UnknownModel: there is none of this key.
+        """
+        await _close(self._take_out(key))
+
+    def _take_out(self, key: str) -> _Entry:
         entry = self._entries.get(key)
         if entry is None or not entry.listed:
             raise self._unknown(key)
         del self._entries[key]
-        await entry.unused.wait()
-        await entry.model.close()
-        for needed in entry.needs:
-            needed.release()
+        return entry
 
     async def close(self) -> None:
         """Close every model at once, whoever uses it: their requests end with ``NotReady``."""
@@ -156,6 +166,12 @@ class ModelRegistry:
     def _unknown(self, key: str) -> UnknownModel:
         loaded = ", ".join(model.key for model in self.models())
         return UnknownModel(f"Model {shortened(key)!r} is not loaded; loaded are: {loaded}.")
+
+
+async def _close(entry: _Entry) -> None:
+    await entry.model.close()
+    for needed in entry.needs:
+        needed.release()
 
 
 def _key(model: object) -> str:

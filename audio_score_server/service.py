@@ -87,7 +87,7 @@ class ScoreService:
         self._models = ModelRegistry([])
         self._updating = asyncio.Lock()
         self._monitor = HealthMonitor(
-            lambda: self._models.models(), limits.canary_interval_s, self._give_up
+            self.models, lambda: self.state == "ready", limits.canary_interval_s, self._give_up
         )
         self._started = time.monotonic()
         self._drained = -math.inf
@@ -134,7 +134,7 @@ class ScoreService:
             except Exception as error:
                 _LOG.warning("Model %s is left out: %r.", model.key, error)
                 _LOG.debug("How model %s failed to start:", model.key, exc_info=error)
-                await self._models.remove(model.key)
+                await self._models.discard(model.key)
         if not self._models.models():
             raise NoModelError("None of the models could be started. The lines above say why.")
 
@@ -180,7 +180,7 @@ class ScoreService:
             RequestError: the request cannot be served as it stands.
             RequestTimeout: it was not done in time.
             NotReady: the server is starting or stopping.
-            AudioScoreError: see ``Pipeline.score``.
+            AudioScoreError: see ``Scorer.score``.
         """
         under_way = self.state == "stopping" and stages.arrived < self._drained
         if self.state != "ready" and not under_way:
@@ -205,7 +205,7 @@ class ScoreService:
 
         Raises:
             RequestError: there is no such clip or model.
-            AudioScoreError: see ``Pipeline.score_all``.
+            AudioScoreError: see ``Scorer.score_all``.
         """
         clips = [self._library.find(each.uid, each.cid) for each in ids]
         with self._models.lease(model, SCORE) as scorer:

@@ -139,6 +139,20 @@ def test_a_model_that_another_one_needs_outlives_it() -> None:
     asyncio.run(scenario())
 
 
+def test_a_model_that_could_not_be_started_is_closed_at_once_whoever_needs_it() -> None:
+    async def scenario() -> None:
+        helper = _Ear("helper")
+        phones = _Ear("phones", needs=[helper])
+        registry = ModelRegistry([helper, phones, _Ear("words", needs=[phones])])
+        await registry.discard("phones")
+        assert phones.closed
+        # What it needed is let go of, too.
+        await registry.remove("helper")
+        assert helper.closed
+
+    asyncio.run(asyncio.wait_for(scenario(), 5.0))
+
+
 def test_models_can_be_added_while_others_serve() -> None:
     registry = ModelRegistry([])
     with pytest.raises(NotReady), registry.lease(None, SCORE):

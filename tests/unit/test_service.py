@@ -127,7 +127,12 @@ async def _score(
 
 
 def _pipeline(
-    folder: Path, key: str, cls: type[FakeRunner], pool: ThreadPoolExecutor, watched: bool
+    folder: Path,
+    key: str,
+    cls: type[FakeRunner],
+    pool: ThreadPoolExecutor,
+    watched: bool,
+    phone_model: LocalPipeline | None = None,
 ) -> LocalPipeline:
     runner = cls(_MODEL, _SETTINGS)
     batcher = Batcher(key, runner.run, BatchLimits(8, 0.01, 240.0), capacity=16)
@@ -135,7 +140,7 @@ def _pipeline(
     store = ReferenceStore(folder / "cache" / key, (runner.fingerprint, ""), 10**6)
     # Compared by means alone, nothing but the library's own clip is encoded.
     options = LocalOptions(DecodeLimits(16_000, 0.2, 10.0), aligned=False, watched=watched)
-    return LocalPipeline(key, runner, batcher, store, pool, options)
+    return LocalPipeline(key, runner, batcher, store, pool, options, phone_model)
 
 
 async def _until_more_seen(before: int) -> None:
@@ -157,6 +162,25 @@ def test_a_model_that_cannot_be_started_is_left_out_and_told(
 
     assert asyncio.run(scenario()) == ["sound"]
     assert "Model broken is left out: RuntimeError('out of memory')." in caplog.text
+
+
+def test_a_model_that_cannot_be_started_holds_up_nobody_who_needs_it(tmp_path: Path) -> None:
+    _service(tmp_path, {})  # writes the clip
+
+    async def load(pool: ThreadPoolExecutor) -> Parts:
+        broken = _pipeline(tmp_path, "broken", _Broken, pool, watched=False)
+        needing = _pipeline(tmp_path, "needing", FakeRunner, pool, False, phone_model=broken)
+        return Parts(FolderSource(tmp_path / "clips").library(), (broken, needing))
+
+    async def scenario() -> str:
+        service = ScoreService(load, 2, 4, ServiceLimits(_PATIENCE_S, 0.0))
+        async with asyncio.timeout(_PATIENCE_S):
+            await service.start()
+        model, _ = await _score(service)
+        await service.close()
+        return model
+
+    assert asyncio.run(scenario()) == "needing"
 
 
 def test_without_any_model_the_start_fails_and_closing_is_still_fine(tmp_path: Path) -> None:
