@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, NoReturn, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -20,7 +19,7 @@ from pydantic import (
 
 from audio_score_server.errors import SettingsError
 from audio_score_server.gateway.gpus import parse_gpus
-from audio_score_server.settings.load import GATE_PREFIX, given
+from audio_score_server.settings.load import GATE_PREFIX, check_names, given
 
 RENAMED: Final = {"client_max_body": "client_max_body_size", "grace": "shutdown_timeout"}
 """Old name to new name; the old ones are errors that name the new ones."""
@@ -132,7 +131,10 @@ def load_gateway_settings(
     origins: dict[str, str] = {}
     for variable, value in given(environment).items():
         if variable.startswith(GATE_PREFIX):
-            name = names.get(variable) or _unknown(variable)
+            if variable not in names:
+                known = map(variable_of, GatewaySettings.model_fields)
+                check_names([variable], known, "unknown environment variable")
+            name = names[variable]
             _check_current(name, variable_of)
             values[name], origins[name] = value, variable
     for name, flag in flags.items():
@@ -143,12 +145,6 @@ def load_gateway_settings(
         return GatewaySettings.model_validate(values)
     except ValidationError as error:
         raise SettingsError("\n".join(_explain(error, origins))) from None
-
-
-def _unknown(variable: str) -> NoReturn:
-    known = map(variable_of, GatewaySettings.model_fields)
-    nearest = difflib.get_close_matches(variable, known, n=1, cutoff=0.0)[0]
-    raise SettingsError(f"unknown environment variable {variable!r}; did you mean {nearest!r}?")
 
 
 def _check_current(name: str, written: Callable[[str], str]) -> None:

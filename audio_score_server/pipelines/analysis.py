@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from audio_score_server.domain import Contours, Encoding, IntArray, Reference, Score
 from audio_score_server.language.languages import Language
+from audio_score_server.language.lexicon import SpokenWord
 from audio_score_server.pipelines.protocol import Analysis
 from audio_score_server.scoring.detail import explain
 from audio_score_server.scoring.recording_warnings import WarningInputs, recording_warnings
@@ -50,14 +52,15 @@ def analyse(
     inputs = WarningInputs(
         score, reference.contours, recording, encoding.features, reference.features
     )
+    spoken = language.pronounce(text) if text and language else None
     detail = explain(
         reference,
         encoding,
         recording,
         path,
         text=text,
-        spoken=language.pronounce(text) if text and language else (),
-        auxiliary=_aligned_phones(text, phones, language),
+        spoken=spoken or (),
+        auxiliary=_aligned_phones(spoken, phones),
         warnings=recording_warnings(inputs),
         score_version=SCORE_VERSION,
     )
@@ -65,15 +68,13 @@ def analyse(
 
 
 def _aligned_phones(
-    text: str | None, phones: EncodedPair | None, language: Language | None
+    spoken: Sequence[SpokenWord] | None, phones: EncodedPair | None
 ) -> AlignedPhones | None:
     """The phones of the clip's text as the auxiliary model aligned them."""
-    if phones is None or text is None or language is None:
-        return None
-    if phones.reference.transcript.unit != "phone":
+    if phones is None or spoken is None:
         return None
     clip, recording = phones.reference.alignment, phones.encoding.alignment
     if clip is None or recording is None:
         return None
     rate = phones.encoding.features.frame_rate_hz
-    return AlignedPhones(language.pronounce(text), clip, recording, rate)
+    return AlignedPhones(spoken, clip, recording, rate)

@@ -202,8 +202,13 @@ class LocalPipeline:
 
     async def encode(self, clip: Clip, waveform: Waveform) -> EncodedPair:
         """A recording that another model has admitted, as this one encodes it."""
-        (pair,) = await self.encode_all([clip], waveform)
-        return pair
+        reference = await self.references.reference(clip)
+        # Announced before it is prepared: whoever is first waits a little for it.
+        with self._batcher.admit(bounded=False) as ticket:
+            features = await run_in(self._pool, self._runner.prepare, waveform)
+            utterance = Utterance(features, reference.transcript)
+            outcome = await ticket.submit(utterance, waveform.seconds)
+        return EncodedPair(reference, outcome.result)
 
     async def _encode(
         self,

@@ -37,27 +37,32 @@ def word_similarity(
     """
     if not heard:
         return 0.0
-    believed = _believed(expected, evidence)
-    credits = np.maximum(_credits(expected, heard), believed[:, None])
+    confidences = _confidences(expected, evidence)
+    credits = np.maximum(_credits(expected, heard), confidences[:, None])
     cost = _least_cost(
         np.ascontiguousarray(1 - credits, np.float32),
-        np.asarray(1 - believed, np.float32),
+        np.asarray(1 - confidences, np.float32),
         _joined(expected, heard),
         np.ascontiguousarray(_joined(heard, expected).T),
     )
     return max(0.0, 1.0 - cost / max(len(expected), len(heard)))
 
 
-def _believed(expected: Sequence[Word], evidence: FloatArray | None) -> FloatArray:
-    """What each expected word is worth by its evidence alone, ``[expected]``.
+def confidence(evidence: FloatArray) -> FloatArray:
+    """How far words are said by their evidence alone, from 0 to 1; arrays of any one shape.
 
     A decoder that is told the line so far finds likely what usually comes next, whatever it hears:
     only what is above even odds counts.
     """
+    return np.asarray(np.maximum(0.0, 2 * evidence - 1), np.float32)
+
+
+def _confidences(expected: Sequence[Word], evidence: FloatArray | None) -> FloatArray:
+    """Of each expected word, ``[expected]``; 0 where nothing is known."""
     origins = np.array([word.origin for word in expected])
     if evidence is None or origins[-1] >= len(evidence):
         return np.zeros(len(expected), np.float32)
-    return np.asarray(np.maximum(0.0, (evidence[origins] - _ALIKE) / (1 - _ALIKE)), np.float32)
+    return confidence(evidence[origins])
 
 
 def _credits(expected: Sequence[Word], heard: Sequence[Word]) -> FloatArray:

@@ -12,6 +12,7 @@ from rapidfuzz.distance import Levenshtein
 
 from audio_score_server.domain import FloatArray
 from audio_score_server.language.normalization import Word, normalize
+from audio_score_server.scoring.word_similarity import confidence
 from audio_score_server.scoring.words import CORRECT_SCORE, WordDetail
 from audio_score_server.tokenization import plain, word_spans
 from audio_score_server.tokenization import words as written_words
@@ -35,14 +36,16 @@ def words_by_text(
             word that it finds likely is said, whatever the transcript has.
     """
     texts = as_written(expected)
-    known = evidence if evidence is not None and len(evidence) == len(texts) else None
+    confidences = np.zeros(len(texts), np.float32)
+    if evidence is not None and len(evidence) == len(texts):
+        confidences = confidence(evidence)
     # By place in the text; added words, by places below zero, come in between as they were heard.
     groups: dict[int, list[_Pair]] = {}
     for pair in _pairs(normalize(expected, language), normalize(heard, language)):
         key = -1 - len(groups) if pair[0] is None else pair[0].origin
         groups.setdefault(key, []).append(pair)
     return tuple(
-        _compared(texts[place], pairs, 0.0 if known is None else float(known[place]))
+        _compared(texts[place], pairs, float(confidences[place]))
         if place >= 0
         else _insertion(_heard(pairs))
         for place, pairs in groups.items()
@@ -75,17 +78,15 @@ def _insertion(heard: tuple[str, ...]) -> WordDetail:
     return WordDetail(" ".join(heard), "insertion", 0.0, heard)
 
 
-def _compared(text: str, pairs: Sequence[_Pair], evidence: float) -> WordDetail:
+def _compared(text: str, pairs: Sequence[_Pair], confident: float) -> WordDetail:
     """A word as written, which may be several as spoken."""
-    # Below even odds a decoder guesses from the words before.
-    confidence = max(0.0, 2 * evidence - 1)
     alike = float(np.mean([_alike(pair) for pair in pairs]))
     heard = _heard(pairs)
-    if alike == 1 or confidence >= CORRECT_SCORE:
-        return WordDetail(text, "correct", max(alike, confidence))
+    if alike == 1 or confident >= CORRECT_SCORE:
+        return WordDetail(text, "correct", max(alike, confident))
     if heard:
-        return WordDetail(text, "substitution", max(alike, confidence), heard)
-    return WordDetail(text, "omission", confidence)
+        return WordDetail(text, "substitution", max(alike, confident), heard)
+    return WordDetail(text, "omission", confident)
 
 
 def _alike(pair: _Pair) -> float:

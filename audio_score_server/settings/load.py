@@ -94,7 +94,7 @@ def _from_file(path: Path) -> tuple[dict[str, Any], _Origins]:
         raise SettingsError(f"{path} cannot be read: {error}.") from error
     if not isinstance(values, dict):
         raise SettingsError(f"{path} must hold a JSON object.")
-    _check_names(values, Settings.model_fields, f"{path}: unknown setting")
+    check_names(values, Settings.model_fields, f"{path}: unknown setting")
     _check_models(values.get("models"), path)
     folder = path.absolute().parent
     for name in _PATHS:
@@ -137,8 +137,8 @@ def _check_models(models: object, path: Path) -> None:
         where = f"{path}: model {model.get('key', '?')!r}"
         kind = str(model.get("type"))
         if "type" in model and kind not in fields_of:
-            _check_names([kind], fields_of, f"{where}: unknown type")
-        _check_names(model, fields_of.get(kind, model), f"{where}: unknown setting")
+            check_names([kind], fields_of, f"{where}: unknown type")
+        check_names(model, fields_of.get(kind, model), f"{where}: unknown setting")
 
 
 def _from_variables(environment: Mapping[str, str]) -> tuple[dict[str, Any], _Origins]:
@@ -146,7 +146,7 @@ def _from_variables(environment: Mapping[str, str]) -> tuple[dict[str, Any], _Or
     ours = [
         name for name in environment if name.startswith(PREFIX) and not name.startswith(GATE_PREFIX)
     ]
-    _check_names(ours, known, "unknown environment variable")
+    check_names(ours, known, "unknown environment variable")
     values: dict[str, Any] = {}
     origins: _Origins = {}
     for variable, name in VARIABLES.items():
@@ -179,7 +179,7 @@ def _validated(values: dict[str, Any], origins: _Origins) -> Settings:
     except ValidationError as error:
         raise SettingsError("\n".join(_explained(error, origins))) from None
     configured = [model.key for model in settings.models]
-    _check_names(
+    check_names(
         settings.model_keys or (), configured, f"{origins.get('model_keys')}: no model is called"
     )
     return settings
@@ -192,7 +192,17 @@ def _explained(error: ValidationError, origins: _Origins) -> Iterable[str]:
         yield f"{where}: {problem['msg']} (got {problem['input']!r})."
 
 
-def _check_names(given: Iterable[str], known: Iterable[str], complaint: str) -> None:
+def check_names(given: Iterable[str], known: Iterable[str], complaint: str) -> None:
+    """See to it that names are known.
+
+    Args:
+        given: names as they were written.
+        known: all there are, at least one.
+        complaint: what the error begins with.
+
+    Raises:
+        SettingsError: one is not; the text has its new name, or the nearest known one.
+    """
     names = list(known)
     for name in given:
         if name not in names:

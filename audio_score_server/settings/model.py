@@ -76,9 +76,9 @@ class _CheckpointSettings(_LocalSettings):
     gains_by_phones: ClassVar[bool] = True
     audio_features: AudioFeatures = Field(
         default="auto",
-        description="What is compared. `own`: the model's features, in a view fitted to the phones "
-        "in them. `phones`: those of the packaged phone encoder. `auto`: `phones` for clips in "
-        "English, else `own`.",
+        description="What is compared. `own`: the model's features, in a projection fitted to the "
+        "phones in them. `phones`: those of the packaged phone encoder. `auto`: `phones` for clips "
+        "in English, else `own`.",
     )
     model_id: str = Field(min_length=1, description="Checkpoint on the hub, or a folder.")
     revision: str | None = Field(
