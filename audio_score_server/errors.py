@@ -14,6 +14,7 @@
     ├── TooManyRequests          the client sends more than its rate allows
     ├── RequestTimeout           the request was not done by its deadline
     ├── UploadTimeout            the client did not send the request in time
+    ├── DownloadTimeout          a recording could not be fetched from its URL in time
     ├── EvaluationError          recordings cannot be evaluated as they were given
     └── RequestError             the request cannot be served as it stands; its text is the answer
         ├── AmbiguousRequest     says a thing twice, or at two places
@@ -22,6 +23,9 @@
         ├── UnknownModel         names a model that is not loaded
         ├── UnknownClip          names a clip that is not in the library
         ├── ReferenceMissing     the clip is in the library, but its features cannot be had
+        ├── UrlDisabled          gives a recording by URL, and none is taken so
+        ├── UrlForbidden         gives a URL from which no recording may be fetched
+        ├── DownloadFailed       gives a URL from which no recording can be had
         └── AudioError           the recording cannot be used
             ├── EmptyAudio
             ├── UndecodableAudio
@@ -147,6 +151,12 @@ class UploadTimeout(AudioScoreError):
     code: ClassVar[str] = "upload_timeout"
 
 
+class DownloadTimeout(AudioScoreError):
+    """A recording could not be fetched from its URL in time."""
+
+    code: ClassVar[str] = "download_timeout"
+
+
 class EvaluationError(AudioScoreError):
     """Recordings cannot be evaluated as they were given."""
 
@@ -193,6 +203,24 @@ class ReferenceMissing(RequestError):
     """The clip is in the library, but its reference features cannot be had."""
 
     code: ClassVar[str] = "broken_clip"
+
+
+class UrlDisabled(RequestError):
+    """The request gives a recording by URL, and none is taken so."""
+
+    code: ClassVar[str] = "url_disabled"
+
+
+class UrlForbidden(RequestError):
+    """The request gives a URL from which no recording may be fetched."""
+
+    code: ClassVar[str] = "url_forbidden"
+
+
+class DownloadFailed(RequestError):
+    """The request gives a URL from which no recording can be had."""
+
+    code: ClassVar[str] = "download_failed"
 
 
 class AudioError(RequestError):

@@ -14,6 +14,8 @@ from audio_score_server.errors import (
     CapabilityUnsupported,
     DetailUnsupported,
     DeviceMemoryError,
+    DownloadFailed,
+    DownloadTimeout,
     EmptyAudio,
     NotReady,
     QueueFull,
@@ -31,6 +33,8 @@ from audio_score_server.errors import (
     UnknownClip,
     UnknownModel,
     UploadTimeout,
+    UrlDisabled,
+    UrlForbidden,
 )
 from audio_score_server.web.schemas import ErrorResponse
 
@@ -98,6 +102,12 @@ ERROR_CASES: Final = (
         "Model 'higgs' gives numbers and no reasons. Leave out the field detail, or name another "
         "model.",
     ),
+    _case(
+        UrlForbidden,
+        400,
+        "The URL, or one that it redirects to, is not one to fetch recordings from.",
+        "The URL's host has an address that is not public. Upload the recording itself.",
+    ),
     ErrorCase(
         400,
         MALFORMED_REQUEST,
@@ -109,6 +119,13 @@ ERROR_CASES: Final = (
         401,
         "The server asks for an API key, and the request bears none that it knows.",
         "An API key is needed. Send it as 'Authorization: Bearer KEY'.",
+    ),
+    _case(
+        UrlDisabled,
+        403,
+        "The server fetches no recordings by URL.",
+        "Recordings by URL are switched off. Upload the recording itself; operators name the hosts "
+        "to take recordings from in AUDIO_SCORE_TRANSCRIBE_URL_HOSTS.",
     ),
     _case(
         UnknownClip,
@@ -161,6 +178,14 @@ ERROR_CASES: Final = (
         422,
         "A form field is there twice, or in the address.",
         "The field 'uid' is there more than once. Send it once.",
+    ),
+    # Not 502, which has clients and proxies try again: what a URL leads to is the client's choice.
+    _case(
+        DownloadFailed,
+        422,
+        "No recording can be fetched from the URL.",
+        "The recording cannot be downloaded: the URL's host answered HTTP 404. Check that the URL "
+        "leads to the recording itself, without signing in.",
     ),
     _case(
         TooManyRequests,
@@ -216,6 +241,13 @@ ERROR_CASES: Final = (
         504,
         "A remote model was not done in time.",
         "api.example.org did not answer within 30 s. Try again later.",
+    ),
+    _case(
+        DownloadTimeout,
+        504,
+        "The recording was not fetched from the URL in time.",
+        "The recording was not downloaded within 60 s. Try again later, or upload the recording "
+        "itself.",
     ),
     # Not 503, which has a proxy try elsewhere: what does not fit here alone, fits nowhere.
     _case(
