@@ -9,7 +9,7 @@ The path of a request, folder by folder:
                                                  ├─ references/  the clip's own, cached
                                                  └─ scoring/     -> three numbers         (CPU pool)
 
-``assembly.py`` puts the parts together from ``settings/``; ``domain.py`` and ``errors.py`` hold the
+``assembly/`` puts the parts together from ``settings/``; ``domain.py`` and ``errors.py`` hold the
 words they share. Imports only point from left to right, and a test keeps it so.
 """
 

@@ -137,7 +137,7 @@ class Encoding:
             model cannot tell.
         alignment: where the expected phones are (where nothing was expected, those heard); None
             from models that hear no phones, and where there are none.
-        repeated: parts of the recording that were heard a second time, since what was written of
+        retried: parts of the recording that were heard a second time, since what was written of
             them was hard to believe.
         others: the encoding had each of the utterance's ``others`` been expected, in their order.
     """

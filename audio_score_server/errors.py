@@ -22,6 +22,8 @@
         ├── DetailUnsupported    asks for a detail of a model that gives scores alone
         ├── UnknownModel         names a model that is not loaded
         ├── UnknownClip          names a clip that is not in the library
+        ├── UnknownJob           names a job that is not there, or is there no more
+        ├── UnsupportedLanguage  asks for a language that the model does not know
         ├── ReferenceMissing     the clip is in the library, but its features cannot be had
         ├── UrlDisabled          gives a recording by URL, and none is taken so
         ├── UrlForbidden         gives a URL from which no recording may be fetched
@@ -197,6 +199,18 @@ class UnknownClip(RequestError):
     """The request names a clip that is not in the library."""
 
     code: ClassVar[str] = "unknown_clip"
+
+
+class UnknownJob(RequestError):
+    """The request names a job that is not there, or is there no more."""
+
+    code: ClassVar[str] = "unknown_job"
+
+
+class UnsupportedLanguage(RequestError):
+    """The request asks for a language that the model does not know."""
+
+    code: ClassVar[str] = "unsupported_language"
 
 
 class ReferenceMissing(RequestError):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar, cast
 
 from audio_score_server.errors import CapabilityUnsupported, NotReady, UnknownModel, shortened
-from audio_score_server.pipelines.protocol import Model, Scorer
+from audio_score_server.pipelines.protocol import Model, Scorer, TranscriptionModel
 
 ModelT = TypeVar("ModelT")
 
@@ -28,6 +28,10 @@ class Capability(Generic[ModelT]):
 
 
 SCORE: Capability[Scorer] = Capability("score", Scorer)  # type: ignore[type-abstract]
+TRANSCRIBE: Capability[TranscriptionModel] = Capability(
+    "transcribe",
+    TranscriptionModel,  # type: ignore[type-abstract]
+)
 
 
 class _Entry:
@@ -158,7 +162,7 @@ class ModelRegistry:
             raise NotReady("No model is loaded now. Try again shortly.")
         if key is not None and not named:
             raise self._unknown(key)
-        others = ", ".join(_key(model) for model in self.able(capability)) or "none"
+        others = ", ".join(key_of(model) for model in self.able(capability)) or "none"
         name = f"Model {shortened(key)!r}" if key is not None else "No loaded model"
         cannot = "cannot" if key is not None else "can"
         raise CapabilityUnsupported(f"{name} {cannot} {capability.name}; these can: {others}.")
@@ -174,5 +178,6 @@ async def _close(entry: _Entry) -> None:
         needed.release()
 
 
-def _key(model: object) -> str:
+def key_of(model: object) -> str:
+    """The key of a model, whatever it can do."""
     return cast(Model, model).key

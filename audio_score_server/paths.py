@@ -6,3 +6,12 @@ from typing import Final
 
 SCORE_PATHS: Final = ("/score", "/score/")
 """Asked for a score, by ``POST``."""
+JOBS_FOLDER: Final = ".jobs"
+"""In the cache's; no model can be called so."""
+TRANSCRIPTION_PATHS: Final = (
+    "/transcribe",
+    "/transcribe/",
+    "/transcribe-url",
+    "/v1/audio/transcriptions",
+)
+"""Asked for a transcript, by ``POST``."""

@@ -6,9 +6,9 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import contextmanager
 from functools import partial
 from typing import Literal
 
@@ -19,42 +19,21 @@ from audio_score_server.errors import (
     QueueFull,
 )
 from audio_score_server.health_monitor import HealthMonitor
-from audio_score_server.model_registry import SCORE, ModelRegistry
+from audio_score_server.model_registry import (
+    SCORE,
+    Capability,
+    ModelRegistry,
+    ModelT,
+    key_of,
+)
 from audio_score_server.pipelines.protocol import Model, ScoreResult, Upload
 from audio_score_server.plot_queue import PlotQueue
 from audio_score_server.references.clips import Clip, ClipId, Library
+from audio_score_server.service_parts import Parts, ServiceLimits
 from audio_score_server.telemetry.stages import Stages
 
 _LOG = logging.getLogger(__name__)
 State = Literal["starting", "ready", "failed", "stopping"]
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceLimits:
-    """Limits of time, in seconds.
-
-    Attributes:
-        request_s: longest time for a request, from its arrival.
-        canary_interval_s: how often models are asked whether they are well; 0 for never.
-    """
-
-    request_s: float
-    canary_interval_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What a service is made of once loaded.
-
-    Attributes:
-        library: the clips.
-        models: in order of preference.
-        auxiliary: models that only serve those.
-    """
-
-    library: Library
-    models: tuple[Model, ...]
-    auxiliary: tuple[Model, ...] = ()
 
 
 class ScoreService:
@@ -182,16 +161,28 @@ class ScoreService:
             NotReady: the server is starting or stopping.
             AudioScoreError: see ``Scorer.score``.
         """
-        under_way = self.state == "stopping" and stages.arrived < self._drained
-        if self.state != "ready" and not under_way:
-            raise NotReady(f"The server is {self.state}. Try again shortly.")
-        with self._models.lease(model, SCORE) as scorer:
-            stages.model = scorer.key
+        with self.lease(model, SCORE, stages) as scorer:
             clip = self._library.find(uid, cid)
             allowed_s = min(self._limits.request_s, allowed_s or self._limits.request_s)
             stages.deadline = stages.arrived + allowed_s
             async with stages.within_deadline():
                 return await scorer.score(clip, upload, stages, detailed)
+
+    @contextmanager
+    def lease(
+        self, key: str | None, capability: Capability[ModelT], stages: Stages
+    ) -> Iterator[ModelT]:
+        """A model for one request; see ``ModelRegistry.lease``.
+
+        Raises:
+            NotReady: the server is starting or stopping.
+        """
+        under_way = self.state == "stopping" and stages.arrived < self._drained
+        if self.state != "ready" and not under_way:
+            raise NotReady(f"The server is {self.state}. Try again shortly.")
+        with self._models.lease(key, capability) as model:
+            stages.model = key_of(model)
+            yield model
 
     async def score_all(
         self, ids: Sequence[ClipId], model: str | None, upload: Upload
@@ -271,6 +262,10 @@ class ScoreService:
     def models(self) -> tuple[Model, ...]:
         """Loaded models, the first being the default."""
         return self._models.models()
+
+    def able(self, capability: Capability[ModelT]) -> tuple[ModelT, ...]:
+        """Those that can do something, the default first."""
+        return self._models.able(capability)
 
     def clips(self) -> list[Clip]:
         """Every clip that some model can compare with."""

@@ -9,6 +9,7 @@
     python -m bench.soak        minutes of overload, and what it leaves
     python -m bench.fuzz        damaged uploads, which must neither fail nor swell the server
     python -m bench.runners     Whisper and Higgs-Audio against others, and the floor
+    python -m bench.transcribe  minutes of speech to words, against faster-whisper
 
 Each prints small tables on standard output and its progress on standard error, and tells its
 options with ``--help``. Servers are real processes on free ports of the loopback address, with

@@ -36,6 +36,18 @@ class DecodeLimits:
     min_seconds: float
     max_seconds: float
 
+    def check_short(self, seconds: float) -> None:
+        """Refuse what is too short.
+
+        Raises:
+            TooShortAudio: less sound than ``min_seconds``.
+        """
+        if seconds < self.min_seconds - ROUNDING_S:
+            raise TooShortAudio(
+                f"The recording is too short: {seconds:.2f} s of sound, at least "
+                f"{self.min_seconds:g} s are needed."
+            )
+
 
 def decode(data: bytes, limits: DecodeLimits) -> Waveform:
     """Decode, mix down and resample a recording.
@@ -74,10 +86,6 @@ def _heard(data: bytes, max_seconds: float) -> Waveform:
 def _checked(waveform: Waveform, limits: DecodeLimits) -> Waveform:
     if waveform.seconds > limits.max_seconds + ROUNDING_S:
         raise too_long(limits.max_seconds)
-    if waveform.seconds < limits.min_seconds - ROUNDING_S:
-        raise TooShortAudio(
-            f"The recording is too short: {waveform.seconds:.2f} s of sound, at least "
-            f"{limits.min_seconds:g} s are needed."
-        )
+    limits.check_short(waveform.seconds)
     resampled = resample(waveform, limits.sampling_rate)
     return Waveform(finite(resampled.samples), limits.sampling_rate)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import av
 import av.error
@@ -64,8 +64,15 @@ def opened(data: bytes) -> InputContainer:
     Raises:
         FFmpegError: they are none that is admitted.
     """
-    options = _OPTIONS | _WAV_OPTIONS if data.startswith(b"RIFF") else _OPTIONS
-    return av.open(io.BytesIO(data), "r", options=options, metadata_errors="ignore")
+    return opened_file(io.BytesIO(data))
+
+
+def opened_file(file: BinaryIO) -> InputContainer:
+    """The container in a file at its beginning, as ``opened``."""
+    riff = file.read(4) == b"RIFF"
+    file.seek(0)
+    options = _OPTIONS | _WAV_OPTIONS if riff else _OPTIONS
+    return av.open(file, "r", options=options, metadata_errors="ignore")
 
 
 def layout(frame: AudioFrame) -> tuple[str, int, int]:

@@ -84,6 +84,12 @@ def mixed_whole(sound: FloatArray, sampling_rate: int) -> Waveform:
     return stretch.waveform()
 
 
+def mono_blocks(frames: Iterator[AudioFrame]) -> Iterator[Waveform]:
+    """A recording of any length mixed down bit by bit, as ``mixed_whole`` does each of them."""
+    for block in _blocks(frames):
+        yield mixed_whole(_channels(block), block[0].sample_rate)
+
+
 class _Stretch:
     """Sound of one layout, mixed, and how its channels relate."""
 

@@ -47,6 +47,22 @@ def locate(checkpoint: Checkpoint, models_dir: Path | None) -> Path:
         return _locate(checkpoint, models_dir or _CACHE).folder
 
 
+def are_present(checkpoints: Iterable[Checkpoint], models_dir: Path | None) -> bool:
+    """Whether all required files of checkpoints are here; nothing goes over the network."""
+    return all(_is_present(each, models_dir or _CACHE) for each in checkpoints)
+
+
+def _is_present(checkpoint: Checkpoint, root: Path) -> bool:
+    folder = Path(checkpoint.model_id)
+    if not folder.is_dir():
+        return _find_cached(checkpoint, root) is not None
+    try:
+        names = select_files(checkpoint, names_in(folder), folder.joinpath)
+    except (MissingFile, ModelLoadError, OSError):
+        return False
+    return all((folder / name).is_file() for name in names)
+
+
 def download(checkpoint: Checkpoint, models_dir: Path | None) -> LocalCheckpoint:
     """Have every required file of a checkpoint in place, and its content right.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from audio_score_server import __version__
-from audio_score_server.cli import download, evaluate, gate, serve
+from audio_score_server.cli import clips, download, evaluate, gate, serve, transcribe
 from audio_score_server.cli.flags import add_flags
 
 _EXIT_NOT_INSTALLED: Final = 3
@@ -27,6 +27,16 @@ class _Command(NamedTuple):
 def _add_evaluate_flags(parser: argparse.ArgumentParser) -> None:
     add_flags(parser, evaluate.FLAGS)
     evaluate.add_arguments(parser)
+
+
+def _add_clips_flags(parser: argparse.ArgumentParser) -> None:
+    add_flags(parser, clips.FLAGS)
+    clips.add_arguments(parser)
+
+
+def _add_transcribe_flags(parser: argparse.ArgumentParser) -> None:
+    add_flags(parser, transcribe.FLAGS)
+    transcribe.add_arguments(parser)
 
 
 _COMMANDS: Final = (
@@ -51,6 +61,13 @@ _COMMANDS: Final = (
         evaluate.DESCRIPTION,
         "tell how well the models judge",
     ),
+    _Command(
+        transcribe.transcribe,
+        _add_transcribe_flags,
+        transcribe.DESCRIPTION,
+        "transcribe recordings",
+    ),
+    _Command(clips.clips, _add_clips_flags, clips.DESCRIPTION, "write drafts of clips' texts"),
 )
 
 

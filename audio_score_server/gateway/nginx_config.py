@@ -10,7 +10,7 @@ from typing import Final
 
 import jinja2
 
-from audio_score_server.paths import SCORE_PATHS
+from audio_score_server.paths import SCORE_PATHS, TRANSCRIPTION_PATHS
 
 CONFIG: Final = "nginx.conf"
 PID: Final = "nginx.pid"
@@ -28,6 +28,8 @@ TEMP_DIRS: Final = (
 )
 """Folders below the log directory."""
 
+BODY_OVERHEAD_BYTES: Final = 2**20
+"""What Nginx takes beyond a server's own limit, whose answer tells it then."""
 _TEMPLATE: Final = Path(__file__).with_name("nginx.conf.j2")
 
 
@@ -42,6 +44,8 @@ class NginxConfig:
         max_body_bytes: largest request body that is passed on.
         max_upload_bytes: largest that a server takes.
         request_timeout_s: longest time that a server takes for a request.
+        max_transcription_bytes: as ``max_upload_bytes``, of a recording to transcribe.
+        transcription_timeout_s: as ``request_timeout_s``, of a transcription.
         health_timeout_s: after which a server that does not answer is replaced.
         shutdown_timeout_s: how long requests may go on after a request to stop.
         rate_limit_per_minute: scores that a client may ask for; 0 for any number.
@@ -59,6 +63,8 @@ class NginxConfig:
     max_body_bytes: int
     max_upload_bytes: int
     request_timeout_s: float
+    max_transcription_bytes: int
+    transcription_timeout_s: float
     health_timeout_s: float
     shutdown_timeout_s: float
     rate_limit_per_minute: int = 0
@@ -99,7 +105,13 @@ def render(config: NginxConfig) -> str:
     temp_dirs = [
         name for name in TEMP_DIRS if name.removesuffix("_temp") not in config.missing_modules
     ]
-    return template.render(asdict(config), temp_dirs=temp_dirs, score_paths=SCORE_PATHS)
+    return template.render(
+        asdict(config),
+        temp_dirs=temp_dirs,
+        score_paths=SCORE_PATHS,
+        transcription_paths=TRANSCRIPTION_PATHS,
+        body_overhead_bytes=BODY_OVERHEAD_BYTES,
+    )
 
 
 def _milliseconds(seconds: float) -> str:

@@ -22,8 +22,6 @@ from audio_score_server.gateway.settings import GatewaySettings
 from audio_score_server.gateway.worker import Resources, WorkerConfig, divide_threads
 from audio_score_server.settings import Settings
 
-_BODY_OVERHEAD_BYTES: Final = 1024**2
-"""Of a form around an upload."""
 _WORKER_STOP_SLACK_S: Final = 8.0
 """Beyond a worker's own limit: it exits by itself unless it hangs."""
 _MAX_NGINX_PROCESSES: Final = 4
@@ -92,6 +90,8 @@ def _nginx_config(
         max_body_bytes=_max_body_bytes(gateway, settings),
         max_upload_bytes=settings.max_upload_bytes,
         request_timeout_s=settings.request_timeout_s,
+        max_transcription_bytes=settings.max_transcription_bytes,
+        transcription_timeout_s=settings.transcription_timeout_s,
         health_timeout_s=gateway.health_timeout,
         shutdown_timeout_s=gateway.shutdown_timeout,
         rate_limit_per_minute=settings.rate_limit_per_minute,
@@ -112,7 +112,7 @@ def _max_body_bytes(gateway: GatewaySettings, settings: Settings) -> int:
             f"--client-max-body-size: {body:,} bytes are less than the {upload:,} of "
             "max_upload_bytes, which then means nothing. Raise the one or lower the other."
         )
-    return upload + _BODY_OVERHEAD_BYTES if body is None else body
+    return upload + nginx_config.BODY_OVERHEAD_BYTES if body is None else body
 
 
 def _worker_config(options: LaunchOptions, settings: Settings) -> WorkerConfig:

@@ -18,6 +18,7 @@ from audio_score_server.domain import (
     Encoding,
     Reference,
     Score,
+    Transcript,
     Utterance,
     Waveform,
 )
@@ -30,7 +31,7 @@ from audio_score_server.pipelines.comparison import Comparator
 from audio_score_server.pipelines.options import LocalOptions
 from audio_score_server.pipelines.protocol import Model, ScoreResult, Traffic, Upload
 from audio_score_server.pipelines.references import ReferenceProvider
-from audio_score_server.pipelines.threads import run_in
+from audio_score_server.pipelines.threads import retrieve_exception, run_in
 from audio_score_server.references.clips import Clip, Library
 from audio_score_server.references.store import ReferenceStore
 from audio_score_server.runners.protocol import Runner
@@ -203,12 +204,14 @@ class LocalPipeline:
     async def encode(self, clip: Clip, waveform: Waveform) -> EncodedPair:
         """A recording that another model has admitted, as this one encodes it."""
         reference = await self.references.reference(clip)
+        return EncodedPair(reference, await self.encode_against(reference.transcript, waveform))
+
+    async def encode_against(self, expected: Transcript, waveform: Waveform) -> Encoding:
+        """A sound that should say ``expected``, for callers that bound their own number."""
         # Announced before it is prepared: whoever is first waits a little for it.
         with self._batcher.admit(bounded=False) as ticket:
             features = await run_in(self._pool, self._runner.prepare, waveform)
-            utterance = Utterance(features, reference.transcript)
-            outcome = await ticket.submit(utterance, waveform.seconds)
-        return EncodedPair(reference, outcome.result)
+            return (await ticket.submit(Utterance(features, expected), waveform.seconds)).result
 
     async def _encode(
         self,
@@ -223,7 +226,7 @@ class LocalPipeline:
         stages.audio_s = waveform.seconds
         # Both at once: on two devices, or on one that has room, the second costs nothing.
         phones = asyncio.create_task(self._encode_phones(clip, reference, waveform, stages))
-        phones.add_done_callback(_retrieve_exception)
+        phones.add_done_callback(retrieve_exception)
         try:
             submitted = time.monotonic()
             utterance = Utterance(features, reference.transcript)
@@ -291,9 +294,3 @@ class LocalPipeline:
 
     def _decode(self, upload: Upload) -> Waveform:
         return decode(upload(), self._options.limits)
-
-
-def _retrieve_exception(task: asyncio.Task[Any]) -> None:
-    """Take note of how a task ended that may be waited for no more."""
-    if not task.cancelled():
-        task.exception()

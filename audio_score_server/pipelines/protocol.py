@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import BinaryIO, Protocol, runtime_checkable
 
 from audio_score_server.domain import Contours, ModelInfo, Score
 from audio_score_server.errors import QueueFull
 from audio_score_server.references.clips import Clip, Library
 from audio_score_server.scoring.detail import Detail
 from audio_score_server.telemetry.stages import Stages
+from audio_score_server.transcription.words import Segment
 
 Upload = Callable[[], bytes]
 """Reads an uploaded file, which may be on disk."""
@@ -141,5 +142,74 @@ class Scorer(Model, Protocol):
         Raises:
             DetailUnsupported: the model gives scores alone.
             AudioScoreError: for all of them, what ``score`` would raise for any.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptionOptions:
+    """How a recording is to be written down.
+
+    Attributes:
+        language: code; None to find out from the first words.
+        prompt: text that the recording goes on from: names and spellings to be expected.
+        beam_size: hypotheses at once; 1 for greedy decoding.
+        temperature: of the first attempt; 0 for the likeliest transcript.
+        vad_filter: whether what is no speech is left out.
+        condition_on_previous_text: whether each window goes on from the text of the one before,
+            as in Whisper's own recipe: more consistent, but no two windows are written at once.
+    """
+
+    language: str | None = None
+    prompt: str = ""
+    beam_size: int = 5
+    temperature: float = 0.0
+    vad_filter: bool = True
+    condition_on_previous_text: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptPart:
+    """What has been written down since the part before.
+
+    Attributes:
+        segments: complete ones, maybe none.
+        language: code of the recording's language; None until it is known.
+        done_s: seconds of the recording that are written down.
+        total_s: how long the recording is, or says it is; None where it does not say.
+    """
+
+    segments: tuple[Segment, ...]
+    language: str | None
+    done_s: float
+    total_s: float | None
+
+
+@runtime_checkable
+class TranscriptionModel(Model, Protocol):
+    """A model that writes recordings down."""
+
+    @property
+    def languages(self) -> Sequence[str]:
+        """Codes of the languages that it knows."""
+        ...
+
+    def transcribe(
+        self, file: BinaryIO, options: TranscriptionOptions
+    ) -> AsyncGenerator[TranscriptPart, None]:
+        """Write a recording down while it is decoded; whoever stops asking stops the work.
+
+        Args:
+            file: at its beginning, seekable; read until the last part.
+            options: how.
+
+        Yields:
+            Parts in order; the last one tells the true length.
+
+        Raises:
+            AudioError: the recording cannot be used.
+            BatchError: the model failed on it.
+            DeviceMemoryError: it does not fit into the device's memory.
+            NotReady: the model is being closed, or its device has failed.
         """
         ...

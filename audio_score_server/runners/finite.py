@@ -8,6 +8,7 @@ import numpy as np
 
 from audio_score_server.domain import Encoding, FloatArray
 from audio_score_server.errors import BatchError
+from audio_score_server.transcription.recognition import Recognition
 
 
 def finite(encodings: Sequence[Encoding]) -> list[Encoding]:
@@ -32,3 +33,17 @@ def _numbers(encoding: Encoding) -> Iterator[tuple[str, FloatArray]]:
     for each in (encoding, *encoding.others):
         if each.evidence is not None:
             yield "likelihoods", each.evidence
+
+
+def finite_recognitions(recognitions: Sequence[Recognition]) -> list[Recognition]:
+    """The recognitions, all of whose numbers are finite.
+
+    Raises:
+        BatchError: one is not.
+    """
+    for recognition in recognitions:
+        numbers = [recognition.mean_logprob, recognition.no_speech_prob]
+        numbers += [word.probability for word in recognition.words]
+        if not np.isfinite(numbers).all():
+            raise BatchError("the model gave probabilities that are not finite")
+    return list(recognitions)

@@ -3,10 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from audio_score_server.domain import Encoding, InputT, ModelInfo, Transcript, Utterance, Waveform
 from audio_score_server.language.languages import Language
+from audio_score_server.transcription.recognition import Recognition, RecognitionTask
+
+
+class Recognizer(Protocol[InputT]):
+    """What writes down windows of recordings, word by word.
+
+    ``prepare`` may be called from several threads at once, ``recognize`` only ever from one; that
+    may be another one than its runner's.
+
+    Attributes:
+        longest_s: longest window, in seconds.
+    """
+
+    longest_s: float
+
+    @property
+    def batch_size(self) -> int:
+        """Windows that are best written down together."""
+        ...
+
+    @property
+    def languages(self) -> Sequence[str]:
+        """Codes of the languages that it knows."""
+        ...
+
+    def prepare(self, waveform: Waveform) -> InputT:
+        """Input features of one window, made on the CPU."""
+        ...
+
+    def recognize(self, tasks: Sequence[RecognitionTask[InputT]]) -> list[Recognition]:
+        """Write down a batch, in order; scores on the same device go first."""
+        ...
 
 
 class Runner(Protocol[InputT]):
@@ -24,6 +56,11 @@ class Runner(Protocol[InputT]):
     fingerprint: str
     phone_language: Language | None
     info: ModelInfo
+
+    @property
+    def recognizer(self) -> Recognizer[Any] | None:
+        """Writes down recordings of any length; None where the model cannot."""
+        ...
 
     def prepare(self, waveform: Waveform) -> InputT:
         """Input features of one recording, made on the CPU."""

@@ -43,7 +43,9 @@ class Loader:
             ModelLoadError: with the cause in one line.
         """
         try:
-            return self._load(model)
+            runner = self._load(model)
+            _give_back_memory()
+            return runner
         except ModelLoadError:
             raise
         except Exception as error:
@@ -113,6 +115,13 @@ class Loader:
 
     def _folder(self, checkpoint: Checkpoint) -> Path:
         return locate(checkpoint, self._settings.models_dir)
+
+
+def _give_back_memory() -> None:
+    # Imported here: it imports torch.
+    from audio_score_server.runners.device import give_back_memory
+
+    give_back_memory()
 
 
 def load_runner(model: LocalSettings, settings: Settings) -> Runner[Any]:

@@ -23,7 +23,7 @@ _SINGLE_KEY_VARIABLE: Final = PREFIX + "MODEL_KEY"
 _PATHS: Final = ("video_clip_dir", "cache_dir", "models_dir", "server_socket", "api_keys_file")
 _WHOLE: Final = "settings"
 _CHECKPOINTS: Final = ("model_id", "processor_id", "transcriber_id")
-_LISTS: Final = ("model_keys", "cors_origins")
+_LISTS: Final = ("model_keys", "cors_origins", "transcribe_url_hosts")
 """Comma separated in variables and flags."""
 _RENAMED: Final = {"max_queue": "max_inflight", "grace_s": "shutdown_timeout_s"}
 """Former names of settings, and what they are called now."""

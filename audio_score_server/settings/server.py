@@ -15,6 +15,7 @@ from audio_score_server.api_keys import ApiKeys
 from audio_score_server.errors import SettingsError
 from audio_score_server.settings.model import AUXILIARY_KEY, Device, FrozenSettings, ModelSettings
 
+Host = Annotated[str, Field(pattern=r"^(\*|(\*\.)?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*(:\d{1,5})?)$")]
 Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^/\s,*]+)$")]
 
 
@@ -93,6 +94,31 @@ class Settings(FrozenSettings):
     )
     min_audio_seconds: Annotated[float, Field(ge=0.05)] = Field(
         default=0.2, description="Shortest recording."
+    )
+    max_transcription_bytes: Annotated[int, Field(ge=1_000)] = Field(
+        default=2_000_000_000, description="Largest request body with a recording to transcribe."
+    )
+    max_transcription_seconds: Annotated[float, Field(gt=0, le=360_000)] = Field(
+        default=14_400.0, description="Longest recording to transcribe."
+    )
+    max_transcriptions: Annotated[int, Field(ge=1)] = Field(
+        default=8, description="Most recordings transcribed at once; more are refused with 503."
+    )
+    transcription_timeout_s: Annotated[float, Field(gt=0)] = Field(
+        default=600.0,
+        description="Longest time for a transcription, its upload included; then 504. What takes "
+        "longer is a job.",
+    )
+    transcribe_url_hosts: tuple[Host, ...] = Field(
+        default=(),
+        description="Hosts from which recordings may be fetched (`media.example.com`, "
+        "`*.example.com`), comma separated, or `*` for all public ones; none where unset.",
+    )
+    max_jobs: Annotated[int, Field(ge=1)] = Field(
+        default=100, description="Most jobs that wait; more are refused with 503."
+    )
+    jobs_kept_s: Annotated[float, Field(gt=0)] = Field(
+        default=86_400.0, description="How long jobs that have ended are kept."
     )
     api_keys_file: Path | None = Field(
         default=None,

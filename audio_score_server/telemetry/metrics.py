@@ -82,6 +82,7 @@ class Metrics:
         self._device_seconds = self._counter(
             "audio_score_device_seconds", "Time that the device was at work."
         )
+        self._transcription = _TranscriptionCounters(self.registry)
         self._retried = self._counter(
             "audio_score_transcripts_retried",
             "Parts of recordings that were heard again, since their transcripts looked made up.",
@@ -123,6 +124,18 @@ class Metrics:
         self._device_seconds.labels(model).inc(device_s)
         self._real_time_factor.labels(model).set(device_s / max(audio_s, 1e-6))
 
+    def observe_transcription(self, outcome: str, model: str) -> None:
+        """A request for a transcript has ended."""
+        self._transcription.requests.labels(model, outcome).inc()
+
+    def observe_transcribed(
+        self, model: str, windows: int, audio_s: float, device_s: float
+    ) -> None:
+        """A batch of windows of recordings was transcribed on a model's device."""
+        self._transcription.windows.labels(model).inc(windows)
+        self._transcription.audio_seconds.labels(model).inc(audio_s)
+        self._transcription.device_seconds.labels(model).inc(device_s)
+
     def observe_retried(self, model: str, count: int) -> None:
         """So many parts of a batch's recordings were heard again."""
         self._retried.labels(model).inc(count)
@@ -138,6 +151,26 @@ class Metrics:
     def exposition(self) -> bytes:
         """All of it in Prometheus' text format."""
         return generate_latest(self.registry)
+
+
+class _TranscriptionCounters:
+    """What is counted of transcriptions."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def counter(name: str, about: str, *labels: str) -> Counter:
+            return Counter(f"audio_score_{name}", about, ("model", *labels), registry=registry)
+
+        self.requests = counter(
+            "transcriptions", "Requests for a transcript, by how they ended.", "outcome"
+        )
+        self.windows = counter(
+            "transcribed_windows", "Windows of recordings that were transcribed."
+        )
+        self.audio_seconds = counter("transcribed_audio_seconds", "Sound that was transcribed.")
+        self.device_seconds = counter(
+            "transcription_device_seconds",
+            "Time that transcriptions took, turns of scores in between included.",
+        )
 
 
 class _States(Collector):

@@ -50,6 +50,26 @@ class Segment:
         return joined(self.words)
 
 
+@dataclass(frozen=True, slots=True)
+class TimedTranscript:
+    """What a recording says, and when.
+
+    Attributes:
+        segments: in order.
+        language: code.
+        seconds: how long the recording is.
+    """
+
+    segments: tuple[Segment, ...]
+    language: str
+    seconds: float
+
+    @property
+    def text(self) -> str:
+        """All of it, without spaces around it."""
+        return joined(words_of(self.segments))
+
+
 def joined(words: Iterable[TimedWord]) -> str:
     """The text of words, without spaces around it."""
     return "".join(word.text for word in words).strip()

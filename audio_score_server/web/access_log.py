@@ -17,7 +17,7 @@ from audio_score_server.telemetry.logs import request_id
 from audio_score_server.telemetry.metrics import Metrics
 from audio_score_server.telemetry.stages import Stages
 from audio_score_server.telemetry.tracing import Tracing
-from audio_score_server.web.families import RouteFamilies
+from audio_score_server.web.families import TRANSCRIPTION, RouteFamilies
 
 _LOG = logging.getLogger("audio_score_server.access")
 _ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
@@ -101,7 +101,10 @@ class AccessLogMiddleware:
         family = self._families.of(path)
         if not family.observed:
             return
-        self._metrics.observe_request(_outcome(status), stages, seconds)
+        if family.name == TRANSCRIPTION:
+            self._metrics.observe_transcription(_outcome(status), stages.model)
+        else:
+            self._metrics.observe_request(_outcome(status), stages, seconds)
         if self._tracing is not None:
             attributes = {"http.request.method": method, "http.response.status_code": status}
             headers = dict(Headers(scope=scope))

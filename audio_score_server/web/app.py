@@ -18,23 +18,38 @@ from fastapi_offline import FastAPIOffline
 
 from audio_score_server import __version__
 from audio_score_server.errors import AudioScoreError, QueueFull
+from audio_score_server.fetching.policy import FetchPolicy
+from audio_score_server.jobs.store import JobStore
+from audio_score_server.jobs.worker import JobWorker
+from audio_score_server.paths import JOBS_FOLDER
 from audio_score_server.service import ScoreService
 from audio_score_server.settings import Settings
 from audio_score_server.telemetry.metrics import Metrics
 from audio_score_server.telemetry.tracing import start_tracing
+from audio_score_server.transcription_service import TranscriptionService
 from audio_score_server.web.access_log import AccessLogMiddleware
 from audio_score_server.web.authentication import Authenticator
 from audio_score_server.web.bounds import RequestBounds
 from audio_score_server.web.errors import install_error_handlers
 from audio_score_server.web.families import build_families
 from audio_score_server.web.head import HeadAsGet
-from audio_score_server.web.routes import health, library, score
+from audio_score_server.web.routes import (
+    health,
+    jobs,
+    library,
+    openai,
+    score,
+    transcribe,
+    transcribe_url,
+)
 from audio_score_server.web.routes import metrics as metrics_route
+from audio_score_server.web.transcription_jobs import TranscriptionWork
 
 _LOG = logging.getLogger(__name__)
 _ABOUT = (
     "Compares a voice recording with a reference clip. `audio_sim_score` compares encoder "
-    "features, `text_sim_score` transcripts; `sim_score` is their average."
+    "features, `text_sim_score` transcripts; `sim_score` is their average. It also transcribes "
+    "recordings of any length, and tells when each word is said."
 )
 
 _REQUEST_HEADERS: Final = ("Authorization", "X-Request-Id", "X-Request-Timeout-Ms")
@@ -65,8 +80,11 @@ def create_app(settings: Settings, build_service: BuildService, on_failure: OnFa
         redirect_slashes=False,
         lifespan=_lifespan(settings, build_service, on_failure),
     )
+    app.state.settings = settings
     app.state.metrics = metrics = Metrics()
-    families = build_families(settings, partial(_overloaded, app))
+    families = build_families(
+        settings, partial(_overloaded, app), partial(_transcription_overloaded, app)
+    )
     app.add_middleware(HeadAsGet)
     app.add_middleware(
         RequestBounds,
@@ -87,7 +105,7 @@ def create_app(settings: Settings, build_service: BuildService, on_failure: OnFa
     install_error_handlers(app)
     # For the documentation page, which then asks for the key; the door has let nobody else in.
     asking = [Depends(HTTPBearer(auto_error=False))] if settings.api_keys_file else []
-    for module in (score, health, metrics_route, library):
+    for module in (score, transcribe, transcribe_url, jobs, openai, health, metrics_route, library):
         app.include_router(module.router, dependencies=[] if module is health else asking)
     app.add_api_route("/", _to_documentation, include_in_schema=False)
     return app
@@ -95,6 +113,11 @@ def create_app(settings: Settings, build_service: BuildService, on_failure: OnFa
 
 def _overloaded(app: FastAPI) -> QueueFull | None:
     service: ScoreService = app.state.service
+    return service.overloaded()
+
+
+def _transcription_overloaded(app: FastAPI) -> QueueFull | None:
+    service: TranscriptionService = app.state.transcriptions
     return service.overloaded()
 
 
@@ -109,7 +132,19 @@ def _lifespan(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.service = service = build_service(settings, app.state.metrics)
         service.on_failure = on_failure
-        start = asyncio.create_task(_start(service, on_failure))
+        app.state.transcriptions = transcriptions = TranscriptionService(
+            service, settings.max_transcriptions, settings.transcription_timeout_s
+        )
+        app.state.fetch_policy = FetchPolicy(
+            settings.transcribe_url_hosts,
+            settings.max_transcription_bytes,
+            settings.transcription_timeout_s,
+        )
+        app.state.jobs = jobs = JobStore(
+            settings.cache_dir / JOBS_FOLDER, settings.max_jobs, settings.jobs_kept_s
+        )
+        app.state.job_worker = worker = JobWorker(jobs, TranscriptionWork(transcriptions))
+        start = asyncio.create_task(_start(service, worker, on_failure))
         yield
         start.cancel()
         await asyncio.gather(start, return_exceptions=True)
@@ -120,7 +155,8 @@ def _lifespan(
     return lifespan
 
 
-async def _start(service: ScoreService, on_failure: OnFailure) -> None:
+async def _start(service: ScoreService, worker: JobWorker, on_failure: OnFailure) -> None:
+    """Start the service; then do jobs until the application stops."""
     try:
         await service.start()
     except AudioScoreError as error:
@@ -129,3 +165,5 @@ async def _start(service: ScoreService, on_failure: OnFailure) -> None:
     except Exception as error:
         _LOG.critical("Cannot start.", exc_info=True)
         on_failure(error)
+    else:
+        await worker.run()

@@ -43,7 +43,7 @@ class _RequestChannel:
         self._left = limits.max_bytes
         self._deadline = time.monotonic() + limits.request_s
         self._received = asyncio.Event()
-        self.answered = self.disconnected = False
+        self.answered = self.completed = self.disconnected = False
         self.rejection: AudioScoreError | None = None
         """Why the body is not read to its end."""
 
@@ -62,7 +62,7 @@ class _RequestChannel:
             self._received.set()
         self._left -= len(message.get("body", b""))
         if self._left < 0:
-            self._reject(_too_large(self._limits.max_bytes))
+            self._reject(_too_large(self._limits))
         return message
 
     async def _next(self) -> Message:
@@ -73,7 +73,7 @@ class _RequestChannel:
         except TimeoutError:
             limits = self._limits
             stalled = left_s > limits.idle_s
-            self._reject(_stalled(limits.idle_s) if stalled else _unfinished(limits.request_s))
+            self._reject(_stalled(limits.idle_s) if stalled else _unfinished(limits))
 
     def _reject(self, error: AudioScoreError) -> NoReturn:
         # Frameworks turn whatever ends the reading into an answer of their own.
@@ -84,6 +84,8 @@ class _RequestChannel:
         if self.rejection is None and not self.disconnected:
             self.answered = True
             await self._send(message)
+            ended = message["type"] == "http.response.body" and not message.get("more_body")
+            self.completed = self.completed or ended
 
     async def disconnection(self) -> None:
         """Until the client leaves, after it has sent its body, or has its answer."""
@@ -132,7 +134,7 @@ class RequestBounds:
         headers, limits = Headers(scope=scope), family.limits
         length = _stated_length(headers)
         if length > limits.max_bytes:
-            return _too_large(limits.max_bytes)
+            return _too_large(limits)
         receiving = self._receiving[family.name]
         receiving -= {each for each in receiving if each.received}
         sends = length > 0 or "transfer-encoding" in headers
@@ -183,10 +185,10 @@ async def _discard(receive: Receive, max_bytes: int) -> bool:
     return False
 
 
-def _too_large(max_bytes: int) -> TooLargeAudio:
+def _too_large(limits: UploadLimits) -> TooLargeAudio:
     return TooLargeAudio(
-        f"The upload is too large: at most {max_bytes:,} bytes are taken. Send a compressed format "
-        "such as MP3 or WebM, or raise AUDIO_SCORE_MAX_UPLOAD_BYTES."
+        f"The upload is too large: at most {limits.max_bytes:,} bytes are taken. Send a compressed "
+        f"format such as MP3 or WebM, or raise {limits.bytes_setting}."
     )
 
 
@@ -197,10 +199,10 @@ def _stalled(idle_s: float) -> UploadTimeout:
     )
 
 
-def _unfinished(request_s: float) -> UploadTimeout:
+def _unfinished(limits: UploadLimits) -> UploadTimeout:
     return UploadTimeout(
-        f"The upload was not done within {request_s:g} s. Send a compressed format such as MP3 or "
-        "WebM, or raise AUDIO_SCORE_REQUEST_TIMEOUT_S."
+        f"The upload was not done within {limits.request_s:g} s. Send a compressed format such as "
+        f"MP3 or WebM, or raise {limits.time_setting}."
     )
 
 
@@ -210,7 +212,7 @@ async def _while_connected(work: Coroutine[Any, Any, None], channel: _RequestCha
     disconnection = asyncio.create_task(channel.disconnection())
     try:
         await asyncio.wait((task, disconnection), return_when=asyncio.FIRST_COMPLETED)
-        if channel.answered:
+        if channel.completed:
             # The end of an answer looks like a disconnection; the work may have to tidy up yet.
             await asyncio.wait((task,))
     finally:
@@ -223,7 +225,8 @@ async def _while_connected(work: Coroutine[Any, Any, None], channel: _RequestCha
 
 
 async def _answer(error: AudioScoreError, scope: Scope, send: Send, goes_on: bool = False) -> None:
-    answer = answer_of(error) if goes_on else answer_of(error, Connection="close")
+    path = scope["path"]
+    answer = answer_of(error, path) if goes_on else answer_of(error, path, Connection="close")
     await answer(scope, _nothing_more, send)
 
 

@@ -8,10 +8,16 @@ from typing import Annotated, Final
 from fastapi import Depends, Request
 
 from audio_score_server.errors import AmbiguousRequest
+from audio_score_server.jobs.store import JobStore
 from audio_score_server.service import ScoreService
+from audio_score_server.transcription_service import TranscriptionService
 
-FIELDS: Final = ("uid", "cid", "model", "audio", "detail")
-"""Of the form that asks for a score."""
+FIELDS: Final = (
+    *("uid", "cid", "model", "audio", "detail"),
+    *("language", "prompt", "beam_size", "temperature", "vad_filter"),
+    *("condition_on_previous_text", "word_timestamps", "stream"),
+)
+"""Of the forms that ask for a score or a transcript."""
 
 
 async def _service(request: Request) -> ScoreService:
@@ -39,4 +45,18 @@ async def unambiguous(request: Request) -> None:
         )
 
 
+async def _transcriptions(request: Request) -> TranscriptionService:
+    service = request.app.state.transcriptions
+    assert isinstance(service, TranscriptionService)
+    return service
+
+
+async def _jobs(request: Request) -> JobStore:
+    store = request.app.state.jobs
+    assert isinstance(store, JobStore)
+    return store
+
+
+Jobs = Annotated[JobStore, Depends(_jobs)]
+Transcriptions = Annotated[TranscriptionService, Depends(_transcriptions)]
 Service = Annotated[ScoreService, Depends(_service)]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
-from typing import Any, Final
+from typing import Final
 
 from audio_score_server.errors import (
     AmbiguousRequest,
@@ -31,12 +29,13 @@ from audio_score_server.errors import (
     Unauthorized,
     UndecodableAudio,
     UnknownClip,
+    UnknownJob,
     UnknownModel,
+    UnsupportedLanguage,
     UploadTimeout,
     UrlDisabled,
     UrlForbidden,
 )
-from audio_score_server.web.schemas import ErrorResponse
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +95,12 @@ ERROR_CASES: Final = (
         "Model 'voice' cannot score; these can: phones.",
     ),
     _case(
+        UnsupportedLanguage,
+        400,
+        "The model does not know the language.",
+        "Model 'whisper-tiny.en' does not know the language 'fr'; it knows: en.",
+    ),
+    _case(
         DetailUnsupported,
         400,
         "The model gives scores alone, and a detail is asked for.",
@@ -132,6 +137,12 @@ ERROR_CASES: Final = (
         404,
         "There is no such video or clip.",
         "Video 'RiverTales-s01e01' has no clip 'part09'; it has part01, part02, part03.",
+    ),
+    _case(
+        UnknownJob,
+        404,
+        "There is no such job, or it is there no more.",
+        "There is no job 'f3a1'. Jobs are kept for 24 hours after they end.",
     ),
     ErrorCase(
         404,
@@ -264,25 +275,3 @@ ERROR_CASES: Final = (
 def status_of(error: AudioScoreError) -> int:
     """HTTP status of an error; 500 of one that no request should meet."""
     return next((case.status for case in ERROR_CASES if case.code == error.code), 500)
-
-
-def documented(cases: Sequence[ErrorCase]) -> dict[int | str, dict[str, Any]]:
-    """Cases as the ``responses`` of a route, for its documentation."""
-    return {
-        status: _response(list(same)) for status, same in groupby(cases, lambda case: case.status)
-    }
-
-
-def _response(cases: Sequence[ErrorCase]) -> dict[str, Any]:
-    examples = {
-        case.code: {
-            "summary": case.when,
-            "value": {"detail": case.example, "code": case.code},
-        }
-        for case in cases
-    }
-    return {
-        "model": ErrorResponse,
-        "description": " ".join(case.when for case in cases),
-        "content": {"application/json": {"examples": examples}},
-    }

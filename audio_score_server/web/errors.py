@@ -21,6 +21,7 @@ from audio_score_server.errors import (
     RequestError,
     TooManyRequests,
 )
+from audio_score_server.paths import SCORE_PATHS
 from audio_score_server.telemetry.logs import request_id
 from audio_score_server.web.error_cases import (
     INTERNAL_ERROR,
@@ -32,9 +33,22 @@ from audio_score_server.web.error_cases import (
 
 _LOG = logging.getLogger(__name__)
 _RETRY_AFTER_S: Final = 2
+_OPENAI: Final = "/v1/"
 _FAILED: Final = "The model failed on this recording; the server's log says more."
-_NO_FILE: Final = "it must be sent as a file (with curl: -F audio=@take.wav)"
-_FORM: Final = " Send uid, cid and audio (a file), and model if you like, as multipart/form-data."
+_NO_FILE: Final = "it must be sent as a file (with curl: -F {name}=@take.wav)"
+_FORMS: Final = {
+    **dict.fromkeys(
+        SCORE_PATHS,
+        " Send uid, cid and audio (a file), and model if you like, as multipart/form-data.",
+    ),
+    **dict.fromkeys(
+        ("/transcribe", "/transcribe/"),
+        " Send audio (a file), and language and model if you like, as multipart/form-data.",
+    ),
+    "/v1/audio/transcriptions": " Send file and model, as multipart/form-data.",
+    "/transcribe-url": " Send url, and language and model if you like, as application/json.",
+}
+"""What to send where."""
 
 
 def install_error_handlers(app: FastAPI) -> None:
@@ -51,10 +65,10 @@ async def _answer_ours(request: Request, error: Exception) -> JSONResponse:
     # Of a broken clip the log has told when it was found to be.
     if status == 500 and not isinstance(error, ReferenceMissing):
         _LOG.error("%s %s failed: %s", request.method, request.url.path, error, exc_info=error)
-    return answer_of(error)
+    return answer_of(error, request.url.path)
 
 
-def answer_of(error: AudioScoreError, **headers: str) -> JSONResponse:
+def answer_of(error: AudioScoreError, path: str, **headers: str) -> JSONResponse:
     """The answer that tells of an error; in names of further headers, ``_`` stands for ``-``."""
     status = status_of(error)
     fields = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -64,7 +78,7 @@ def answer_of(error: AudioScoreError, **headers: str) -> JSONResponse:
         fields["Retry-After"] = str(max(1, math.ceil(_wait_s(error))))
     # What broke is the operator's; whoever sent the recording can do nothing about it.
     detail = _FAILED if isinstance(error, BatchError) else str(error)
-    return _response(status, error.code, detail, fields)
+    return _response(path, status, error.code, detail, fields)
 
 
 def _wait_s(error: AudioScoreError) -> float:
@@ -73,30 +87,36 @@ def _wait_s(error: AudioScoreError) -> float:
 
 async def _answer_invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    problems = [(problem["loc"], _said(problem["msg"])) for problem in error.errors()]
+    problems = [
+        (problem["loc"], _said(str(problem["loc"][-1]), problem["msg"]))
+        for problem in error.errors()
+    ]
     told = "; ".join(
         f"{'header' if place == 'header' else 'field'} {'.'.join(map(str, parts))!r}: {message}"
         for (place, *parts), message in problems
     )
     fields = any(place != "header" for (place, *_), _ in problems)
-    return _response(422, RequestError.code, f"{told}.{_FORM if fields else ''}")
+    form = _FORMS.get(request.url.path, "") if fields else ""
+    return _response(request.url.path, 422, RequestError.code, f"{told}.{form}")
 
 
-def _said(message: str) -> str:
-    """A problem of validation as a person would say it."""
-    return _NO_FILE if "Expected UploadFile" in message else message
+def _said(name: str, message: str) -> str:
+    """A field's problem as a person would say it."""
+    return _NO_FILE.format(name=name) if "Expected UploadFile" in message else message
 
 
 async def _answer_unforeseen(request: Request, error: Exception) -> JSONResponse:
     """Uvicorn logs the traceback; no middleware sees this answer."""
     headers = {"X-Request-Id": request_id.get()}
-    return _response(500, INTERNAL_ERROR, "The server has a fault; its log says more.", headers)
+    return _response(
+        request.url.path, 500, INTERNAL_ERROR, "The server has a fault; its log says more.", headers
+    )
 
 
 async def _answer_http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     if isinstance(error.__cause__, OSError):
-        return _answer_unkept(error.__cause__)
+        return _answer_unkept(error.__cause__, request.url.path)
     code, detail = MALFORMED_REQUEST, error.detail
     if error.status_code == 404:
         code = NOT_FOUND
@@ -104,17 +124,26 @@ async def _answer_http(request: Request, error: Exception) -> JSONResponse:
     if error.status_code == 405:
         code = METHOD_NOT_ALLOWED
         detail = f"{request.url.path} does not take {request.method}; /docs lists what it takes."
-    return _response(error.status_code, code, detail, error.headers)
+    return _response(request.url.path, error.status_code, code, detail, error.headers)
 
 
 def _response(
-    status: int, code: str, detail: str, headers: Mapping[str, str] | None = None
+    path: str, status: int, code: str, detail: str, headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
-    return JSONResponse({"detail": detail, "code": code}, status, headers)
+    content: dict[str, object] = {"detail": detail, "code": code}
+    if path.startswith(_OPENAI):
+        # Clients of OpenAI's API look for it there.
+        content["error"] = {"message": detail, "type": code, "param": None, "code": code}
+    return JSONResponse(content, status, headers)
 
 
-def _answer_unkept(error: OSError) -> JSONResponse:
+def _answer_unkept(error: OSError, path: str) -> JSONResponse:
     """FastAPI takes whatever keeps an upload from being kept for the client's mistake."""
+    return answer_of(unkept(error), path)
+
+
+def unkept(error: OSError) -> NotReady:
+    """The error that tells that an upload could not be kept, which is logged."""
     reason = error.strerror or str(error)
-    _LOG.error("An upload could not be kept in the folder for temporary files: %s.", reason)
-    return answer_of(NotReady(f"The server cannot keep uploads: {reason}. Try again later."))
+    _LOG.error("An upload could not be kept: %s.", reason)
+    return NotReady(f"The server cannot keep uploads: {reason}. Try again later.")

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from audio_score_server.errors import QueueFull
-from audio_score_server.paths import SCORE_PATHS
+from audio_score_server.paths import SCORE_PATHS, TRANSCRIPTION_PATHS
 from audio_score_server.settings import Settings
 from audio_score_server.web.rate_limit import RateLimit
+
+TRANSCRIPTION: Final = "transcription"
+"""Name of the family whose requests are counted apart from those for a score."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +24,16 @@ class UploadLimits:
         max_uploads: bodies that are received at once.
         request_s: longest time for a body.
         idle_s: longest time without any of it.
+        bytes_setting: which setting ``max_bytes`` is, for people.
+        time_setting: which one ``request_s`` is.
     """
 
     max_bytes: int
     max_uploads: int
     request_s: float
     idle_s: float
+    bytes_setting: str = "AUDIO_SCORE_MAX_UPLOAD_BYTES"
+    time_setting: str = "AUDIO_SCORE_REQUEST_TIMEOUT_S"
 
 
 def _never() -> QueueFull | None:
@@ -66,12 +74,17 @@ class RouteFamilies:
         return self._by_path.get(path, self._others)
 
 
-def build_families(settings: Settings, overloaded: Callable[[], QueueFull | None]) -> RouteFamilies:
+def build_families(
+    settings: Settings,
+    score_overloaded: Callable[[], QueueFull | None],
+    transcription_overloaded: Callable[[], QueueFull | None],
+) -> RouteFamilies:
     """The families of the application.
 
     Args:
         settings: their limits.
-        overloaded: how any request for a score would be rejected now.
+        score_overloaded: how any request for a score would be rejected now.
+        transcription_overloaded: how any request for a transcript would be.
     """
     limits = UploadLimits(
         settings.max_upload_bytes,
@@ -79,8 +92,18 @@ def build_families(settings: Settings, overloaded: Callable[[], QueueFull | None
         settings.request_timeout_s,
         settings.upload_idle_timeout_s,
     )
-    per_minute = settings.rate_limit_per_minute
-    score = RouteFamily(
-        "score", SCORE_PATHS, limits, RateLimit(per_minute) if per_minute else None, overloaded
+    long_limits = UploadLimits(
+        settings.max_transcription_bytes,
+        settings.max_transcriptions,
+        settings.transcription_timeout_s,
+        settings.upload_idle_timeout_s,
+        "AUDIO_SCORE_MAX_TRANSCRIPTION_BYTES",
+        "AUDIO_SCORE_TRANSCRIPTION_TIMEOUT_S",
     )
-    return RouteFamilies([score], limits)
+    per_minute = settings.rate_limit_per_minute
+    rate_limit = RateLimit(per_minute) if per_minute else None
+    score = RouteFamily("score", SCORE_PATHS, limits, rate_limit, score_overloaded)
+    transcription = RouteFamily(
+        TRANSCRIPTION, TRANSCRIPTION_PATHS, long_limits, rate_limit, transcription_overloaded
+    )
+    return RouteFamilies([score, transcription], limits)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -50,6 +50,20 @@ class ModelResponse(_Answer):
     default: bool = Field(description="Whether it scores requests that name no model.")
 
 
+class ModelHealthResponse(_Answer):
+    """A model of the settings, loaded or not."""
+
+    key: str = Field(description="What requests call it.", examples=["phones"])
+    state: Literal["loading", "ready", "unloaded", "failed"] = Field(
+        description="`unloaded` where the settings leave it out; the log says why one has failed."
+    )
+    files: Literal["present", "missing"] | None = Field(
+        description="Whether its checkpoint is on this machine; null where it has none."
+    )
+    device: str | None = Field(description="Where it runs; null where it does not.")
+    default: bool = Field(description="Whether it scores requests that name no model.")
+
+
 class ClipResponse(_Answer):
     """A reference clip."""
 
@@ -62,7 +76,7 @@ class HealthResponse(_Answer):
     """The server as a whole."""
 
     status: str = Field(examples=["ready"])
-    models: list[ModelResponse]
+    models: list[ModelHealthResponse]
     clips: int = Field(description="Number of reference clips.")
     versions: dict[str, str] = Field(description="Of this server and of what it stands on.")
     uptime_s: float = Field(description="Seconds since start.")

@@ -11,9 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audio_score_server.gateway.nginx import find_nginx, install_config
-from audio_score_server.gateway.nginx_config import OPTIONAL_MODULES, NginxConfig, quote, render
+from audio_score_server.gateway.nginx_config import (
+    BODY_OVERHEAD_BYTES,
+    OPTIONAL_MODULES,
+    NginxConfig,
+    quote,
+    render,
+)
 from audio_score_server.gateway.preflight import max_open_files
 from audio_score_server.gateway.run_dir import RunDir
+from audio_score_server.paths import SCORE_PATHS, TRANSCRIPTION_PATHS
 from tests.gateway.gate import needs_nginx
 
 CONFIG: Final = NginxConfig(
@@ -22,6 +29,8 @@ CONFIG: Final = NginxConfig(
     workers=3,
     max_body_bytes=21_000_000,
     max_upload_bytes=20_000_000,
+    max_transcription_bytes=2_000_000_000,
+    transcription_timeout_s=600.0,
     request_timeout_s=60,
     health_timeout_s=10,
     shutdown_timeout_s=20,
@@ -44,6 +53,13 @@ def test_the_servers_own_limits_are_met_first() -> None:
     assert "proxy_read_timeout 75000ms;" in text
 
 
+def test_recordings_to_transcribe_may_be_larger_and_take_longer() -> None:
+    _, _, location = render(CONFIG).partition("location = /transcribe {")
+    location = location.partition("}")[0]
+    assert f"client_max_body_size {2_000_000_000 + BODY_OVERHEAD_BYTES};" in location
+    assert "proxy_read_timeout 615000ms;" in location
+
+
 def test_every_path_is_its_own() -> None:
     text = render(CONFIG)
     for folder in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"):
@@ -59,7 +75,8 @@ def test_rates_are_limited_where_asked_for() -> None:
     by_address = render(replace(CONFIG, rate_limit_per_minute=60))
     assert "limit_req_zone $limited zone=clients:10m rate=60r/m;" in by_address
     assert "POST $network;" in by_address
-    assert by_address.count("limit_req zone=clients burst=59 nodelay;") == 2
+    limited = by_address.count("limit_req zone=clients burst=59 nodelay;")
+    assert limited == len(SCORE_PATHS) + len(TRANSCRIPTION_PATHS)
     by_key = render(replace(CONFIG, rate_limit_per_minute=7, has_api_keys=True))
     assert "POST $client;" in by_key
     assert "add_header Retry-After 9 always;" in by_key

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -43,10 +44,34 @@ def test_alive_but_not_ready_while_loading(tmp_path: Path) -> None:
 def test_health_tells_models_clips_versions_uptime(demo: ServerProcess) -> None:
     health = httpx.get(f"{demo.url}/health").json()
     assert health["status"] == "ready"
-    assert [model["key"] for model in health["models"]] == ["phones"]
+    models = {model["key"]: model for model in health["models"]}
+    assert {key: model["state"] for key, model in models.items()} == {
+        "whisper-small": "failed",
+        "higgs-audio-v2": "unloaded",
+        "phones": "ready",
+    }
+    assert models["phones"]["default"]
+    assert models["phones"]["files"] is None
+    assert models["higgs-audio-v2"]["files"] == "missing"
     assert health["clips"] == len(CLIPS)
     assert health["versions"]["audio-score-server"] == __version__
     assert health["uptime_s"] > 0
+
+
+def test_health_tells_which_model_has_failed_and_whose_files_are_there(tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    config = tmp_path / "config.json"
+    models = [
+        {"key": "gone", "type": "whisper", "model_id": str(empty)},
+        {"key": "fake", "type": "fake"},
+    ]
+    config.write_text(json.dumps({"models": models, "canary_interval_s": 0}))
+    with running("--config", str(config)) as server:
+        server.wait_until_ready()
+        gone, fake = httpx.get(f"{server.url}/health").json()["models"]
+    assert (gone["state"], gone["files"], gone["device"]) == ("failed", "missing", None)
+    assert (fake["state"], fake["default"]) == ("ready", True)
 
 
 def test_models_and_clips_are_listed(demo: ServerProcess) -> None:

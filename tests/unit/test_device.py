@@ -159,7 +159,7 @@ def test_a_placement_adds_up_the_tensors() -> None:
 
 
 def test_a_recording_that_does_not_fit_is_not_sent_to_another_worker() -> None:
-    answer = answer_of(DeviceMemoryError("too little memory"))
+    answer = answer_of(DeviceMemoryError("too little memory"), "/score")
     # What says 503 is tried again elsewhere, by a proxy or by the client after a while.
     assert answer.status_code == 507
     assert "Retry-After" not in answer.headers

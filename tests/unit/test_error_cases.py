@@ -6,7 +6,8 @@ import pytest
 
 from audio_score_server import errors
 from audio_score_server.errors import AudioScoreError, RequestError
-from audio_score_server.web.error_cases import ERROR_CASES, documented, status_of
+from audio_score_server.web.error_cases import ERROR_CASES, status_of
+from audio_score_server.web.error_documentation import documented
 
 _CLASSES = [
     value

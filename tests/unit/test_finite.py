@@ -14,12 +14,13 @@ from audio_score_server.domain import EncoderFeatures, Encoding, FloatArray, Sco
 from audio_score_server.errors import BatchError
 from audio_score_server.references.clips import ClipId
 from audio_score_server.references.tensors import as_kept, tensors_of
-from audio_score_server.runners.finite import finite
+from audio_score_server.runners.finite import finite, finite_recognitions
 from audio_score_server.scoring.grading import graded
 from audio_score_server.scoring.text import evidence_mean
 from audio_score_server.similarity.calibration import calibrated, impostor_level
 from audio_score_server.similarity.features import pooled_similarity
 from audio_score_server.similarity.measure import AlignedSimilarity, Impostor
+from audio_score_server.transcription.recognition import Recognition, RecognizedWord
 from tests.support import make_reference, named_clip
 
 _NONE = st.sampled_from([math.nan, math.inf, -math.inf])
@@ -113,3 +114,18 @@ def test_features_that_are_not_finite_are_not_kept(place: int, value: float) -> 
     )
     with pytest.raises(ValueError, match="not finite"):
         tensors_of(replace(reference, features=spoilt))
+
+
+@given(_NONE, st.integers(0, 2))
+def test_a_transcripts_probabilities_are_numbers(by: float, place: int) -> None:
+    numbers = [0.5, 0.5, 0.5]
+    recognition = Recognition(
+        (RecognizedWord(" a", numbers[0]),), "en", 1.0, numbers[1], numbers[2], 0.0
+    )
+    assert finite_recognitions([recognition]) == [recognition]
+    numbers[place] = by
+    spoilt = Recognition(
+        (RecognizedWord(" a", numbers[0]),), "en", 1.0, numbers[1], numbers[2], 0.0
+    )
+    with pytest.raises(BatchError, match="not finite"):
+        finite_recognitions([recognition, spoilt])

@@ -28,7 +28,8 @@ from audio_score_server.pipelines.options import LocalOptions
 from audio_score_server.references.folder import FolderSource
 from audio_score_server.references.store import ReferenceStore
 from audio_score_server.runners.fake import FakeRunner
-from audio_score_server.service import Parts, ScoreService, ServiceLimits
+from audio_score_server.service import ScoreService
+from audio_score_server.service_parts import Parts, ServiceLimits
 from audio_score_server.settings import FakeSettings, Settings
 from audio_score_server.telemetry.stages import Stages
 from tests.support import encoded

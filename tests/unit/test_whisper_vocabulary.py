@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -184,3 +185,46 @@ def test_joining_keeps_the_words(texts: list[str]) -> None:
     together = [word for text in texts for word in words(text)]
     if not any(unspaced(character) for text in texts for character in plain(text)):
         assert words(joined(texts)) == together
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("hello world", [" hello", " world"]),
+        ("It's here, now.", [" It's", " here,", " now."]),
+        ('She said "no one" left', [" She", " said", ' "no', ' one"', " left"]),
+        ("twenty-one", [" twenty-one"]),
+        ("你好。再见", ["你", "好。", "再", "见"]),
+        ("naïve café", [" naïve", " café"]),
+        ("", []),
+    ],
+)
+def test_a_transcript_is_divided_into_words(
+    vocabulary: Vocabulary, text: str, found: list[str]
+) -> None:
+    tokens = vocabulary.draft(text).tokens
+    assert [word for word, _, _ in vocabulary.words(tokens)] == found
+
+
+@given(st.text(alphabet="ab ,.'你好é-", max_size=30))
+def test_words_are_the_whole_transcript(vocabulary: Vocabulary, text: str) -> None:
+    tokens = vocabulary.draft(text).tokens
+    found = vocabulary.words(tokens)
+    assert "".join(word for word, _, _ in found).strip() == vocabulary.text(tokens)
+    for (_, _, stop), (_, start, _) in pairwise(found):
+        assert stop == start
+
+
+def test_a_transcript_that_is_cut_within_a_character_still_has_words(
+    vocabulary: Vocabulary,
+) -> None:
+    tokens = vocabulary.draft("ab é").tokens[:-1]
+    assert next(word for word, _, _ in vocabulary.words(tokens)) == " ab"
+
+
+def test_a_prompt_may_go_on_from_a_text(folder: Path, vocabulary: Vocabulary) -> None:
+    assert vocabulary.previous("  ", 10) == []
+    own = vocabulary.previous("abcdef", 4)
+    assert len(own) == 4
+    assert _names(folder, own)[0] == "<|startofprev|>"
+    assert _names(folder, own)[1:] == ["d", "e", "f"]

@@ -68,6 +68,7 @@ class HiggsAudioRunner:
         self._model = model
         self._most = settings.max_batch_size
         self._transcriber = transcriber
+        self.recognizer = transcriber.recognizer()
         self._tower_ear, self._ear = self._windowed_encoders(tower, filters)
         self.info = replace(
             tower.info,
@@ -112,7 +113,7 @@ class HiggsAudioRunner:
 
     def close(self) -> None:
         """Let go of the weights, of which other models may still use the transcriber's."""
-        del self._tower_ear, self._ear, self._transcriber
+        del self._tower_ear, self._ear, self._transcriber, self.recognizer
 
     def _windowed_encoders(
         self, tower: Tower, filters: FloatArray

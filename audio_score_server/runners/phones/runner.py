@@ -53,6 +53,7 @@ class PhonesRunner:
     """
 
     phone_language: Language | None = ENGLISH
+    recognizer: None = None
 
     def __init__(self, settings: Settings) -> None:
         """Load the weights that ship in the package.

@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -19,11 +18,13 @@ from audio_score_server.domain import FloatArray, ModelInfo
 from audio_score_server.errors import ModelLoadError
 from audio_score_server.runners.device import place
 from audio_score_server.runners.precision import Precision
+from audio_score_server.runners.priority_lock import PriorityLock
 from audio_score_server.runners.whisper.converted import read_converted
 from audio_score_server.runners.whisper.decoder import TextDecoder
 from audio_score_server.runners.whisper.encoder import AudioEncoder, Pack, unpacked
 from audio_score_server.runners.whisper.frontend import LogMel
 from audio_score_server.runners.whisper.quantised import QuantisedLinear
+from audio_score_server.runners.whisper.recognizer import WhisperRecognizer
 from audio_score_server.runners.whisper.transcriber import Transcriber
 from audio_score_server.runners.whisper.vocabulary import Vocabulary
 from audio_score_server.runners.whisper.windowed_encoder import POSITIONS_A_SECOND, WindowedEncoder
@@ -52,8 +53,19 @@ class WhisperCheckpoint:
     precision: Precision
     info: ModelInfo
     fingerprint: str
-    lock: Lock
+    lock: PriorityLock
     workers: Workers | None
+
+    def recognizer(self) -> WhisperRecognizer:
+        """Writes down windows of recordings of any length."""
+        transcriber = self.transcriber
+        return WhisperRecognizer(
+            self.windowed_encoder("auto"),
+            transcriber.decoder,
+            transcriber.vocabulary,
+            self.lock,
+            self.workers,
+        )
 
     def windowed_encoder(self, window: WindowSetting, layer: int | None = None) -> WindowedEncoder:
         """The encoder with its front end.
@@ -124,7 +136,7 @@ def load_whisper(
             precision=precision,
             info=info,
             fingerprint=f"{fingerprint}:{precision}",
-            lock=Lock(),
+            lock=PriorityLock(),
             workers=workers,
         )
 

@@ -192,6 +192,7 @@ def _generation(path: Path, tokenizer: Any, vocabulary_size: int) -> Any:
         "no_timestamps_token_id": known.token("<|notimestamps|>"),
         "suppress_tokens": known.listed(facts, "suppress_ids"),
         "begin_suppress_tokens": known.listed(facts, "suppress_ids_begin"),
+        "alignment_heads": facts.get("alignment_heads"),
     }
     languages = known.languages(facts) if stop != _ENGLISH_STOP else {}
     settings["is_multilingual"] = bool(languages)

@@ -54,13 +54,15 @@ class KVCache:
 
 @dataclass(frozen=True, slots=True)
 class _Cross:
-    """Attention of tokens to the encoder's output; ``keys`` and ``values`` by head."""
+    """Attention of tokens to the encoder's output; ``to_...`` are for ``cached_decoder``."""
 
     norm: Norm
     queries: Projection
     keys: torch.Tensor
     values: torch.Tensor
     value_bias: torch.Tensor
+    to_keys: Projection
+    to_values: Projection
     out: Projection
 
     def __call__(self, hidden: torch.Tensor, audio: torch.Tensor) -> torch.Tensor:
@@ -80,7 +82,9 @@ class _Cross:
 
 
 @dataclass(frozen=True, slots=True)
-class _DecoderLayer:
+class DecoderLayer:
+    """Weights of one layer."""
+
     heads: int
     self_norm: Norm
     merged: Projection
@@ -129,35 +133,35 @@ class TextDecoder:
             silence: the token that says, behind the first one of a prompt, that nobody speaks.
             pack: for its linear layers.
         """
-        self._silence = silence
-        self._embeddings = decoder.embed_tokens.weight.detach()
-        self._positions = decoder.embed_positions.weight.detach()
-        self._layers = [_layer_of(layer, pack) for layer in decoder.layers]
-        self._norm = norm_of(decoder.layer_norm)
-        self._vocabulary = pack(Linear(self._embeddings, None))
-        self._logit_mask = self._mask_of(suppressed)
-        self._first_logit_mask = self._mask_of([*suppressed, *suppressed_first])
+        self.silence = silence
+        self.embeddings = decoder.embed_tokens.weight.detach()
+        self.positions = decoder.embed_positions.weight.detach()
+        self.layers = [_layer_of(layer, pack) for layer in decoder.layers]
+        self.norm = norm_of(decoder.layer_norm)
+        self.vocabulary = pack(Linear(self.embeddings, None))
+        self.logit_mask = self._mask_of(suppressed)
+        self.first_logit_mask = self._mask_of([*suppressed, *suppressed_first])
 
     @property
     def longest(self) -> int:
         """Most tokens of a transcript, its prompt counted."""
-        return len(self._positions)
+        return len(self.positions)
 
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return torch.device(self._embeddings.device)
+        return torch.device(self.embeddings.device)
 
     def kv_cache(self, rows: int, positions: int, capacity: int) -> KVCache:
         """Empty memory for transcripts of at most ``capacity`` tokens."""
-        heads = self._layers[0].heads
-        width = self._embeddings.shape[1]
-        shape = (len(self._layers), rows, capacity, heads, width // heads)
+        heads = self.layers[0].heads
+        width = self.embeddings.shape[1]
+        shape = (len(self.layers), rows, capacity, heads, width // heads)
         # Zeros: what is masked is multiplied by nought, and nought times garbage may be NaN.
         return KVCache(
-            self._embeddings.new_zeros(rows, positions, width),
-            self._embeddings.new_zeros(shape),
-            self._embeddings.new_zeros(shape),
+            self.embeddings.new_zeros(rows, positions, width),
+            self.embeddings.new_zeros(shape),
+            self.embeddings.new_zeros(shape),
         )
 
     def choices(
@@ -190,31 +194,35 @@ class TextDecoder:
             torch.split(following.reshape(-1, 1), _CHUNK),
             strict=True,
         )
-        pieces = zip(*(self._choose(*part, self._logit_mask) for part in parts), strict=True)
+        pieces = zip(*(self._choose(*part, self.logit_mask) for part in parts), strict=True)
         choices, followed, chosen = (torch.cat(piece).view(rows, columns) for piece in pieces)
         if not skipped:
             return Choices(choices, followed, chosen, chosen.new_zeros(rows))
-        first = self._choose(hidden[:, 0], following[:, :1], self._first_logit_mask)
+        first = self._choose(hidden[:, 0], following[:, :1], self.first_logit_mask)
         choices[:, 0], followed[:, 0], chosen[:, 0] = first
-        silence = self._scores(fed[:, 0]).softmax(dim=1)[:, self._silence]
+        silence = self._scores(fed[:, 0]).softmax(dim=1)[:, self.silence]
         return Choices(choices, followed, chosen, silence)
 
     def best_of(self, kv_cache: KVCache, first: int, allowed: torch.Tensor) -> torch.Tensor:
         """Which of the allowed tokens best follows a transcript's ``first`` one, ``[rows]``."""
+        return allowed[self.shares_of(kv_cache, first, allowed).argmax(dim=1)]
+
+    def shares_of(self, kv_cache: KVCache, first: int, allowed: torch.Tensor) -> torch.Tensor:
+        """Probability of each allowed token to follow ``first``, ``[rows, allowed]``."""
         rows = len(kv_cache.audio)
         tokens = torch.full((rows, 1), first, device=self.device)
         starts = torch.zeros(rows, dtype=torch.int64, device=self.device)
         scores = self._scores(self._hidden(kv_cache, tokens, starts, 1)[:, 0])
-        return allowed[scores[:, allowed].argmax(dim=1)]
+        return scores[:, allowed].softmax(dim=1)
 
     def _mask_of(self, tokens: list[int]) -> torch.Tensor:
         """To be added to scores: nought, and minus infinity for ``tokens``."""
-        bars = torch.zeros(len(self._embeddings), device=self.device)
+        bars = torch.zeros(len(self.embeddings), device=self.device)
         bars[torch.tensor(tokens, dtype=torch.int64, device=self.device)] = -torch.inf
         return bars
 
     def _scores(self, hidden: torch.Tensor) -> torch.Tensor:
-        return self._vocabulary(hidden).float()
+        return self.vocabulary(hidden).float()
 
     def _choose(
         self, hidden: torch.Tensor, following: torch.Tensor, logit_mask: torch.Tensor
@@ -230,19 +238,19 @@ class TextDecoder:
     ) -> torch.Tensor:
         places = starts[:, None] + torch.arange(tokens.shape[1], device=self.device)
         # Rows that are fed less than the widest one are padded, maybe beyond the last position.
-        positions = self._positions[places.clamp(max=self.longest - 1)]
-        hidden = functional.embedding(tokens, self._embeddings) + positions
+        positions = self.positions[places.clamp(max=self.longest - 1)]
+        hidden = functional.embedding(tokens, self.embeddings) + positions
         visible = torch.arange(reach, device=self.device) <= places[:, :, None]
-        for number, layer in enumerate(self._layers):
+        for number, layer in enumerate(self.layers):
             memory = (kv_cache.keys[number], kv_cache.values[number])
             hidden = hidden + _attend(layer, hidden, memory, places, visible)
             hidden = hidden + layer.cross(hidden, kv_cache.audio[: len(tokens)])
             hidden = hidden + layer.narrow(functional.gelu(layer.widen(layer.forward_norm(hidden))))
-        return self._norm(hidden)
+        return self.norm(hidden)
 
 
 def _attend(
-    layer: _DecoderLayer,
+    layer: DecoderLayer,
     hidden: torch.Tensor,
     memory: tuple[torch.Tensor, torch.Tensor],
     places: torch.Tensor,
@@ -262,8 +270,8 @@ def _attend(
     return layer.self_out(attended.transpose(1, 2).reshape(rows, columns, width))
 
 
-def _layer_of(layer: Any, pack: Pack) -> _DecoderLayer:
-    return _DecoderLayer(
+def _layer_of(layer: Any, pack: Pack) -> DecoderLayer:
+    return DecoderLayer(
         heads=layer.self_attn.num_heads,
         self_norm=norm_of(layer.self_attn_layer_norm),
         merged=pack(merged_of(layer.self_attn)),
@@ -286,5 +294,7 @@ def _cross_of(attention: Any, norm: Norm, pack: Pack) -> _Cross:
         keys=attention.k_proj.weight.detach().view(heads, width // heads, width),
         values=attention.v_proj.weight.detach().view(heads, width // heads, width).transpose(1, 2),
         value_bias=attention.v_proj.bias.detach(),
+        to_keys=pack(linear_of(attention.k_proj)),
+        to_values=pack(linear_of(attention.v_proj)),
         out=pack(linear_of(attention.out_proj)),
     )

@@ -42,6 +42,7 @@ class WhisperRunner:
         self._checkpoint = checkpoint
         self._ear = checkpoint.windowed_encoder(model.encoder_window_s, model.layer)
         self.info = checkpoint.info
+        self.recognizer = checkpoint.recognizer()
         parts = (checkpoint.fingerprint, model.layer, model.encoder_window_s, model.max_new_tokens)
         self.fingerprint = ":".join(map(str, (_RECIPE, *parts, model.language)))
 
@@ -75,4 +76,4 @@ class WhisperRunner:
 
     def close(self) -> None:
         """Let go of the checkpoint, which other models may still use."""
-        del self._checkpoint, self._ear
+        del self._checkpoint, self._ear, self.recognizer

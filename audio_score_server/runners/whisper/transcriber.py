@@ -32,7 +32,7 @@ class Task:
     """One recording to be transcribed.
 
     Attributes:
-        parts: those in which there is speech, as the encoder heard them.
+        chunks: the parts in which there is speech, as the encoder heard them.
         language: code; None to find out.
         expected: what it should say; empty where that is not known.
         others: texts whose evidence is wanted besides.
@@ -54,7 +54,7 @@ class Transcription:
         evidence: float32 ``[expected words]``: probability of each, given the sound and the words
             before it.
         passes: decoder passes that it took.
-        repeated: parts that were heard again, in the longest window.
+        retried: parts that were heard again, in the longest window.
         others: like ``evidence``, of each of the task's ``others``.
     """
 
@@ -71,12 +71,12 @@ class _TranscribedChunk:
     """What one part says.
 
     Attributes:
-        reading: as it was read.
-        text: of that.
+        decoded: its tokens.
+        text: of those.
         language: code; None where the model knows but one.
-        doubts: signs that it ran wild.
+        hallucination_signs: how many there are.
         hidden: what it was read from, ``[positions, width]``.
-        unspoken: whether nobody speaks there.
+        no_speech: whether nobody speaks there.
     """
 
     decoded: DecodedChunk
@@ -107,22 +107,22 @@ class Transcriber:
         """
         self._workers = workers
         self.vocabulary = vocabulary
-        self._decoder = decoder
+        self.decoder = decoder
         self._most_rows = most_rows
         self._passes: Passes = EagerPasses(decoder)
 
     def capture(self, positions: Sequence[int]) -> None:
         """On CUDA, record the passes for encoder outputs of such lengths, to replay them."""
-        if self._decoder.device.type == "cuda" and isinstance(self._passes, EagerPasses):
+        if self.decoder.device.type == "cuda" and isinstance(self._passes, EagerPasses):
             self._passes = ReplayedPasses(
-                self._decoder, self._most_rows, positions, self.vocabulary.prompt_length
+                self.decoder, self._most_rows, positions, self.vocabulary.prompt_length
             )
 
     def transcribe(self, tasks: Sequence[Task], most_tokens: int) -> list[Transcription]:
         """Write down a batch of recordings; each part at most ``most_tokens`` long."""
         prompt = self.vocabulary.prompt_length
         limits = DecodingLimits(
-            self.vocabulary.stop, min(most_tokens, self._decoder.longest - prompt)
+            self.vocabulary.stop, min(most_tokens, self.decoder.longest - prompt)
         )
         states = [_TranscriptState(task, self.vocabulary, limits.most) for task in tasks]
         write = partial(self._write, limits)
@@ -206,7 +206,7 @@ class Transcriber:
         allowed = torch.tensor(
             list(self.vocabulary.languages.values()), device=kv_cache.keys.device
         )
-        best = self._decoder.best_of(kv_cache, self.vocabulary.start, allowed)
+        best = self.decoder.best_of(kv_cache, self.vocabulary.start, allowed)
         found = map(self.vocabulary.language_of, best[: len(known)].tolist())
         return [own or likeliest for own, likeliest in zip(known, found, strict=True)]
 

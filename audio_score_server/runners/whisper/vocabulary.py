@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,6 +13,12 @@ from audio_score_server.errors import ModelLoadError
 from audio_score_server.tokenization import plain, unspaced, word_spans
 
 _TASK: Final = "transcribe"
+_PREVIOUS: Final = "<|startofprev|>"
+"""Before the text that goes before a window."""
+_ENGLISH: Final = "en"
+"""What checkpoints of one language know."""
+_UNFINISHED: Final = "\ufffd"
+"""What the bytes of half a character are decoded to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,8 @@ class Vocabulary:
         suppressed_first: tokens that are not chosen first.
         silence: the token that says that nobody speaks.
         languages: code to token; empty where the model knows but one.
+        alignment_heads: layer and head of each whose attention follows the sound; empty where the
+            checkpoint does not say.
     """
 
     def __init__(self, tokenizer: Any, generation: Any) -> None:
@@ -63,6 +71,8 @@ class Vocabulary:
         self.suppressed = list(generation.suppress_tokens or [])
         self.suppressed_first = list(generation.begin_suppress_tokens or [])
         self.languages: dict[str, int] = {}
+        heads = getattr(generation, "alignment_heads", None) or ()
+        self.alignment_heads = tuple((int(layer), int(head)) for layer, head in heads)
         try:
             self._take_prompt(generation)
         except (AttributeError, KeyError, TypeError) as error:
@@ -74,6 +84,7 @@ class Vocabulary:
     def _take_prompt(self, generation: Any) -> None:
         self.start = int(generation.decoder_start_token_id)
         self.stop = _stop_of(generation)
+        self._previous = self._tokenizer.token_to_id(_PREVIOUS)
         self._tail = [int(generation.no_timestamps_token_id)]
         # No file names it; in every vocabulary of Whisper's it is the one before.
         self.silence = self._tail[0] - 1
@@ -89,11 +100,27 @@ class Vocabulary:
         Raises:
             ModelLoadError: with those it knows.
         """
-        known = sorted(self.languages) or ["en"]
+        known = self.codes
         if language is not None and language not in known:
             raise ModelLoadError(
                 f"language {language!r} is not one of the checkpoint's: {', '.join(known)}"
             )
+
+    @property
+    def codes(self) -> list[str]:
+        """Codes of the languages that the model knows."""
+        return sorted(self.languages) or [_ENGLISH]
+
+    def known(self, language: str | None) -> str | None:
+        """The language of a transcript: what was asked for, or the only one that there is."""
+        return language if self.languages else _ENGLISH
+
+    def previous(self, text: str, most: int) -> list[int]:
+        """What a prompt starts with to go on from a text: at most so many tokens, its last ones."""
+        if not text.strip() or self._previous is None:
+            return []
+        encoded = self._tokenizer.encode(" " + text.strip(), add_special_tokens=False)
+        return [self._previous, *encoded.ids[1 - most :]]
 
     @property
     def prompt_length(self) -> int:
@@ -122,6 +149,39 @@ class Vocabulary:
         """What tokens say, without the space before the first word."""
         decoded: str = self._tokenizer.decode(list(tokens), skip_special_tokens=True)
         return decoded.strip()
+
+    def words(self, tokens: Sequence[int]) -> list[tuple[str, int, int]]:
+        """The words that tokens make: text, first token, and the token after the last.
+
+        A word begins at a space; in scripts without spaces every character is one. Punctuation
+        stays with the word that it touches.
+        """
+        found: list[tuple[str, int, int]] = []
+        for text, first, stop in self._pieces(tokens):
+            if found and not _begins_word(found[-1][0], text):
+                found[-1] = (found[-1][0] + text, found[-1][1], stop)
+            else:
+                found.append((text, first, stop))
+        return [word for word in found if word[0].strip()]
+
+    def _pieces(self, tokens: Sequence[int]) -> Iterator[tuple[str, int, int]]:
+        """The shortest runs of tokens that make whole characters."""
+        first = 0
+        for stop in range(1, len(tokens) + 1):
+            text: str = self._tokenizer.decode(list(tokens[first:stop]), skip_special_tokens=True)
+            if not text.endswith(_UNFINISHED) or stop == len(tokens):
+                yield text, first, stop
+                first = stop
+
+
+def _begins_word(before: str, text: str) -> bool:
+    """Whether a piece of a transcript begins a word, given the word before it so far."""
+    if not before.strip():
+        return False
+    if text.startswith(" "):
+        return True
+    spoken = bool(word_spans(text))
+    return spoken and (unspaced(text[0]) or unspaced(before.rstrip()[-1]))
 
 
 def _stop_of(generation: Any) -> int:

@@ -60,7 +60,7 @@ class EncodedChunk:
         features: float32 ``[frames, width]``: only the frames that the sound covers.
         speech: float32 ``[frames]``: their weights.
         frame_rate_hz: frames a second.
-        again: hears it in the longest window, for ``hidden`` of that; None where this was it.
+        retry: hears it in the longest window, for ``hidden`` of that; None where this was it.
     """
 
     hidden: torch.Tensor
@@ -115,6 +115,20 @@ class WindowedEncoder:
     def positions(self) -> list[int]:
         """Of what ``EncodedChunk.hidden`` may hold, in ascending order."""
         return [frames // FRAMES_A_POSITION for frames in self._frames]
+
+    @property
+    def longest_s(self) -> float:
+        """Longest sound of one pass, in seconds."""
+        return self._windows_s[-1]
+
+    def chunk(self, waveform: Waveform) -> AudioChunk:
+        """A sound that one pass hears, ready for the encoder."""
+        samples = resample(waveform, SAMPLING_RATE).samples
+        return self._chunk(samples, speech_weights(samples, self._step))
+
+    def hidden(self, chunks: Sequence[AudioChunk], most: int) -> list[torch.Tensor]:
+        """What a decoder listens to, ``[positions, width]`` of each; ``most`` as in ``encode``."""
+        return [own.hidden for (own,) in self.encode([(chunk,) for chunk in chunks], most)]
 
     def prepare(self, waveform: Waveform) -> Recording:
         """A recording's parts, ready for the encoder."""

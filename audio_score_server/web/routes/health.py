@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import platform
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from typing import Final
+from typing import Final, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
 from audio_score_server import __version__
+from audio_score_server.checkpoints.locate import are_present
+from audio_score_server.checkpoints.required import checkpoints_of
 from audio_score_server.errors import NotReady
 from audio_score_server.scoring.version import SCORE_VERSION
 from audio_score_server.service import ScoreService
+from audio_score_server.settings import ModelSettings, Settings
 from audio_score_server.web.dependencies import Service
 from audio_score_server.web.schemas import (
     ErrorResponse,
     HealthResponse,
+    ModelHealthResponse,
     ModelResponse,
     StateResponse,
 )
 
 router = APIRouter(tags=["health"])
+ModelState = Literal["loading", "ready", "unloaded", "failed"]
+Files = Literal["present", "missing"]
 _FOUNDATIONS: Final = ("torch", "torchaudio", "transformers", "av")
 
 
@@ -46,11 +53,12 @@ async def get_ready(service: Service) -> StateResponse:
 
 
 @router.get("/health", summary="The server as a whole")
-async def get_health(service: Service) -> HealthResponse:
+async def get_health(request: Request, service: Service) -> HealthResponse:
     """State, models, number of clips, versions and uptime."""
+    settings: Settings = request.app.state.settings
     return HealthResponse(
         status=service.state,
-        models=model_answers(service),
+        models=await asyncio.to_thread(_model_states, settings, service),
         clips=len(service.clips()),
         versions=_versions(),
         uptime_s=round(service.uptime_s, 1),
@@ -63,6 +71,44 @@ def model_answers(service: ScoreService) -> list[ModelResponse]:
         ModelResponse(key=pipeline.key, device=pipeline.info.device, default=index == 0)
         for index, pipeline in enumerate(service.models())
     ]
+
+
+def _model_states(settings: Settings, service: ScoreService) -> list[ModelHealthResponse]:
+    """Every model of the settings, in their order."""
+    loaded = {model.key: model for model in service.models()}
+    chosen = [model for model in settings.chosen_models() if _fits(model)]
+    answers = []
+    for model in settings.models:
+        own = loaded.get(model.key)
+        if service.state == "starting" and model in chosen:
+            state: ModelState = "loading"
+        else:
+            state = "ready" if own else "failed" if model in chosen else "unloaded"
+        answers.append(
+            ModelHealthResponse(
+                key=model.key,
+                state=state,
+                files=_files(model, settings),
+                device=own.info.device if own else None,
+                default=model.key == next(iter(loaded), None),
+            )
+        )
+    return answers
+
+
+def _fits(model: ModelSettings) -> bool:
+    """Whether it is not for other machines than this one."""
+    # Imported here: whoever has loaded models has loaded it long since.
+    import torch
+
+    return model.only_on != "cuda" or torch.cuda.is_available()
+
+
+def _files(model: ModelSettings, settings: Settings) -> Files | None:
+    checkpoints = checkpoints_of(model)
+    if not checkpoints:
+        return None
+    return "present" if are_present(checkpoints, settings.models_dir) else "missing"
 
 
 @cache

@@ -11,7 +11,7 @@ from audio_score_server.domain import Score
 from audio_score_server.telemetry.stages import Stages
 from audio_score_server.web.dependencies import Service, unambiguous
 from audio_score_server.web.detail import DetailResponse
-from audio_score_server.web.error_cases import ERROR_CASES, documented
+from audio_score_server.web.error_documentation import SCORE_CASES, documented
 from audio_score_server.web.schemas import ScoreResponse
 
 router = APIRouter(tags=["score"])
@@ -19,10 +19,10 @@ _SVG: Final = "image/svg+xml"
 _DIGITS: Final = 6
 """More would differ between processors."""
 # The format makes the documentation page offer a file chooser.
-_RECORDING = File(
+RECORDING = File(
     description="The recording, in any common format.", json_schema_extra={"format": "binary"}
 )
-_TIMEOUT = Header(
+TIMEOUT = Header(
     alias="X-Request-Timeout-Ms",
     ge=1,
     le=86_400_000,
@@ -36,7 +36,7 @@ _DETAIL = Form(
 )
 _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     200: {"content": {_SVG: {"schema": {"type": "string"}}}},
-    **documented(ERROR_CASES),
+    **documented(SCORE_CASES),
 }
 
 
@@ -60,12 +60,12 @@ async def post_score(
     service: Service,
     uid: Annotated[str, Form(description="Video id.", examples=["RiverTales-s01e01"])],
     cid: Annotated[str, Form(description="Clip id.", examples=["part01"])],
-    audio: Annotated[UploadFile, _RECORDING],
+    audio: Annotated[UploadFile, RECORDING],
     model: Annotated[
         str, Form(description="Key of a model; the first one where left out.", examples=["phones"])
     ] = "",
     detail: Annotated[Literal["", "full", "plot"], _DETAIL] = "",
-    timeout_ms: Annotated[int | None, _TIMEOUT] = None,
+    timeout_ms: Annotated[int | None, TIMEOUT] = None,
 ) -> ScoreResponse | Response:
     """Score a recording: how close it came to the clip that it performs."""
     stages: Stages = request.state.stages

@@ -1,0 +1,65 @@
+"""A service of the models that the settings name."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import torch
+
+from audio_score_server.assembly.models import PHONE_MODEL, load_models, phone_model_wanted
+from audio_score_server.assembly.pipelines import Surroundings, build_pipelines
+from audio_score_server.pipelines.protocol import Model
+from audio_score_server.references.folder import FolderSource
+from audio_score_server.references.prune import prune
+from audio_score_server.service import ScoreService
+from audio_score_server.service_parts import Parts, ServiceLimits
+from audio_score_server.settings import Settings
+from audio_score_server.telemetry.metrics import Metrics, ModelState
+
+
+def build_service(settings: Settings, metrics: Metrics) -> ScoreService:
+    """A service that will load what the settings name, and tell ``metrics`` of it."""
+    threads = settings.cpu_threads or len(os.sched_getaffinity(0))
+    torch.set_num_threads(_model_threads(settings, threads))
+    # Two batches' worth of clips: while one is on the device the next one is decoded.
+    concurrency = 2 * settings.max_batch_size
+    limits = ServiceLimits(settings.request_timeout_s, settings.canary_interval_s)
+    service = ScoreService(partial(_load, settings, metrics), threads, concurrency, limits)
+    metrics.watch(lambda: map(_state, service.models()))
+    return service
+
+
+def _state(model: Model) -> ModelState:
+    traffic = model.traffic()
+    return ModelState(
+        model=model.key,
+        queue_length=traffic.waiting,
+        queue_age_s=traffic.oldest_s,
+        reference_hits=traffic.reference_hits,
+        reference_misses=traffic.reference_misses,
+    )
+
+
+def _model_threads(settings: Settings, threads: int) -> int:
+    """How many threads PyTorch's operations get.
+
+    The phone encoder's are so small that threads waiting for each other cost more than they bring:
+    half, and the pool decodes meanwhile. A Whisper pass takes a thousand times as long as decoding.
+    """
+    small = all(model.is_small for model in settings.chosen_models())
+    return max(1, threads // 2) if small else threads
+
+
+async def _load(settings: Settings, metrics: Metrics, pool: ThreadPoolExecutor) -> Parts:
+    source = FolderSource(settings.video_clip_dir)
+    library = await asyncio.to_thread(source.library)
+    loaded = await asyncio.to_thread(load_models, settings)
+    if not settings.disable_cache_flush:
+        keys = [model.key for model in settings.models]
+        if phone_model_wanted(settings):
+            keys.append(PHONE_MODEL.key)
+        await asyncio.to_thread(prune, settings.cache_dir, keys, library)
+    return build_pipelines(loaded, library, Surroundings(settings, pool, metrics))
