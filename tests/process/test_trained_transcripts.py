@@ -32,11 +32,15 @@ def _wav(samples: FloatArray) -> bytes:
 
 
 def _run(
-    folder: Path, recordings: Sequence[bytes], by_phones: bool = True, greedy: bool = True
+    folder: Path,
+    recordings: Sequence[bytes],
+    by_phones: bool = True,
+    greedy: bool = True,
+    temperature: float = 0.0,
 ) -> list[list[TimedWord]]:
     """The words of each recording, transcribed together."""
     model = WhisperSettings(key="model", type="whisper", model_id=str(folder))
-    options = TranscriptionOptions(language="en", beam_size=1 if greedy else 5)
+    options = TranscriptionOptions("en", beam_size=1 if greedy else 5, temperature=temperature)
 
     async def transcribed(model: TranscriptionModel, recording: bytes) -> list[TimedWord]:
         parts = [part async for part in model.transcribe(io.BytesIO(recording), options)]
@@ -108,3 +112,12 @@ def test_recordings_are_written_alike_alone_and_together(
     assert [[word.text for word in words] for words in together] == [
         [word.text for word in words] for words in alone
     ]
+
+
+@pytest.mark.parametrize("temperature", [0.3, 1.0])
+def test_a_first_attempt_may_be_a_sample(
+    whisper_tiny_en: Path, dictated: Dictation, temperature: float
+) -> None:
+    samples = dictated.samples[: 15 * RATE]
+    (found,) = _run(whisper_tiny_en, [_wav(samples)], temperature=temperature)
+    assert found

@@ -57,6 +57,18 @@ class _State:
     def positions(self) -> int:
         return len(self.hidden)
 
+    @property
+    def temperature(self) -> float:
+        """Of the next attempt."""
+        first = self.task.temperature
+        return (first, *(each for each in _TEMPERATURES if each > first))[len(self.attempts)]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is to be another attempt."""
+        last = self.attempts[-1] if self.attempts else None
+        return last is None or not (last.is_final or last.temperature >= _TEMPERATURES[-1])
+
     def best(self) -> _Attempt:
         """As Whisper's recipe: the last one, unless an earlier one looks better."""
         return min(reversed(self.attempts), key=lambda each: each.signs)
@@ -117,15 +129,8 @@ class WhisperRecognizer:
         with torch.inference_mode():
             states = self._heard(tasks)
             self._find_languages(states)
-            for number, temperature in enumerate(_TEMPERATURES):
-                open_states = [
-                    state
-                    for state in states
-                    if not (state.attempts and state.attempts[-1].is_final)
-                    and temperature >= state.task.temperature
-                    and (number == 0 or state.attempts or temperature == state.task.temperature)
-                ]
-                self._attempt(open_states, temperature)
+            while open_states := [state for state in states if state.is_open]:
+                self._attempt(open_states)
             return self._recognitions(states)
 
     def _heard(self, tasks: Sequence[Task]) -> list[_State]:
@@ -154,11 +159,13 @@ class WhisperRecognizer:
             place = int(shares.argmax())
             state.language, state.language_probability = list(codes)[place], float(shares[place])
 
-    def _attempt(self, states: Sequence[_State], temperature: float) -> None:
-        def key(state: _State) -> tuple[int, int]:
-            return state.positions, state.task.beam_size
+    def _attempt(self, states: Sequence[_State]) -> None:
+        """The next attempt for each window; those that are alike together."""
 
-        for _, group in groupby(sorted(states, key=key), key=key):
+        def key(state: _State) -> tuple[float, int, int]:
+            return state.temperature, state.positions, state.task.beam_size
+
+        for (temperature, *_), group in groupby(sorted(states, key=key), key=key):
             alike = list(group)
             for first in range(0, len(alike), self.batch_size):
                 self._search(alike[first : first + self.batch_size], temperature)
