@@ -107,6 +107,13 @@ def _recognition(
             # Windows take a hundred times what a recording to score does.
             give_back_memory()
 
+    encoder: Batcher[Any, Any] = Batcher(
+        f"{model.key}-encoder",
+        within_memory(recognizer.encode),
+        BatchLimits(recognizer.encoded_at_once, 0.0, math.inf),
+        settings.max_inflight,
+    )
+    encoder.is_fatal = is_fatal
     batcher = Batcher(
         f"{model.key}-transcription",
         within_memory(run),
@@ -119,7 +126,7 @@ def _recognition(
     )
     limits = DecodeLimits(VAD_RATE, settings.min_audio_seconds, settings.max_transcription_seconds)
     language = getattr(model, "language", None)
-    return RecognitionParts(recognizer, batcher, limits, language)
+    return RecognitionParts(recognizer, encoder, batcher, limits, language)
 
 
 def _batcher(

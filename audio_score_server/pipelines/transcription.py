@@ -58,12 +58,14 @@ class RecognitionParts:
 
     Attributes:
         recognizer: of a loaded model.
-        batcher: runs it.
+        encoder: has it encode windows.
+        batcher: has it write them down.
         limits: of recordings; the rate is the detector's.
         language: code, where the model is set to one.
     """
 
     recognizer: Recognizer[Any]
+    encoder: Batcher[Any, Any]
     batcher: Batcher[RecognitionTask[Any], Recognition]
     limits: DecodeLimits
     language: str | None
@@ -95,7 +97,8 @@ class TranscribingPipeline(LocalPipeline):
         """``recognition``: how it writes; the rest is as for any local model."""
         super().__init__(key, runner, batcher, store, pool, options, phone_model)
         self._recognition = recognition
-        recognition.batcher.on_death = lambda error: self.on_death(error)
+        for each in (recognition.encoder, recognition.batcher):
+            each.on_death = lambda error: self.on_death(error)
 
     @property
     def languages(self) -> Sequence[str]:
@@ -104,6 +107,7 @@ class TranscribingPipeline(LocalPipeline):
 
     async def close(self) -> None:
         """Refuse what still waits and let go of the model."""
+        await self._recognition.encoder.close()
         await self._recognition.batcher.close()
         await super().close()
 
@@ -150,9 +154,13 @@ class TranscribingPipeline(LocalPipeline):
     ) -> _Written:
         waveform = Waveform(window.samples, window.sampling_rate)
         by_phones = self._phone_model is not None and language in LANGUAGES
-        with self._recognition.batcher.admit(bounded=False) as ticket:
+        with (
+            self._recognition.encoder.admit(bounded=False) as first,
+            self._recognition.batcher.admit(bounded=False) as ticket,
+        ):
+            prepared = await run_in(self._pool, self._recognition.recognizer.prepare, waveform)
             task = RecognitionTask(
-                await run_in(self._pool, self._recognition.recognizer.prepare, waveform),
+                (await first.submit(prepared, window.seconds)).result,
                 window.seconds,
                 language,
                 prompt,

@@ -36,7 +36,7 @@ class FakeRecognizer:
     """Writes down the same "words" as the runner, and when they are said."""
 
     longest_s = 30.0
-    batch_size = 8
+    batch_size = encoded_at_once = 8
     languages = ("en",)
 
     def __init__(self, model: FakeSettings) -> None:
@@ -46,6 +46,10 @@ class FakeRecognizer:
     def prepare(self, waveform: Waveform) -> FloatArray:
         """As the runner."""
         return _bands(waveform)
+
+    def encode(self, windows: Sequence[FloatArray]) -> list[FloatArray]:
+        """As they are."""
+        return list(windows)
 
     def recognize(self, tasks: Sequence[RecognitionTask[FloatArray]]) -> list[Recognition]:
         """Occupy the device for the time asked, then answer."""

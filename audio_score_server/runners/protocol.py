@@ -13,8 +13,8 @@ from audio_score_server.transcription.recognition import Recognition, Recognitio
 class Recognizer(Protocol[InputT]):
     """What writes down windows of recordings, word by word.
 
-    ``prepare`` may be called from several threads at once, ``recognize`` only ever from one; that
-    may be another one than its runner's.
+    ``prepare`` may be called from several threads at once, ``encode`` and ``recognize`` only ever
+    from one each; those may be other ones than its runner's.
 
     Attributes:
         longest_s: longest window, in seconds.
@@ -36,7 +36,16 @@ class Recognizer(Protocol[InputT]):
         """Input features of one window, made on the CPU."""
         ...
 
-    def recognize(self, tasks: Sequence[RecognitionTask[InputT]]) -> list[Recognition]:
+    @property
+    def encoded_at_once(self) -> int:
+        """Windows that are best encoded together."""
+        ...
+
+    def encode(self, windows: Sequence[InputT]) -> list[Any]:
+        """What a task's features are to be, in order; while another thread recognizes."""
+        ...
+
+    def recognize(self, tasks: Sequence[RecognitionTask[Any]]) -> list[Recognition]:
         """Write down a batch, in order; scores on the same device go first."""
         ...
 

@@ -13,7 +13,7 @@ class RecognitionTask(Generic[InputT]):
     """A window to be written down.
 
     Attributes:
-        features: of the window, of whatever type the recogniser makes.
+        features: of the window, as the recogniser has encoded it.
         seconds: how long it is.
         language: code; None to find out.
         prompt: text that goes before, which the recogniser goes on from; empty for none.

@@ -73,3 +73,34 @@ def test_only_one_has_it_and_both_get_on() -> None:
     for thread in threads:
         thread.join()
     assert device.most == 1
+
+
+def test_stages_of_long_work_go_on_at_once() -> None:
+    lock = PriorityLock()
+    with lock.turn(), lock.turn():
+        assert lock.turns == 2
+    assert lock.turns == 0
+
+
+def test_turns_that_overlap_do_not_keep_short_work_out() -> None:
+    lock, stop, served = PriorityLock(), threading.Event(), threading.Event()
+
+    def stage() -> None:
+        while not stop.is_set():
+            with lock.turn() as interrupted:
+                while not (stop.is_set() or interrupted()):
+                    time.sleep(0.001)
+
+    def short_work() -> None:
+        with lock:
+            served.set()
+
+    stages = [threading.Thread(target=stage) for _ in range(2)]
+    for thread in stages:
+        thread.start()
+    short = threading.Thread(target=short_work)
+    short.start()
+    assert served.wait(10)
+    stop.set()
+    for thread in (*stages, short):
+        thread.join()

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import groupby
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
@@ -40,7 +39,7 @@ _MOST_WINDOWS: Final = 16
 _PROMPT_SHARE: Final = 2
 """Of the decoder's positions, one in so many is for the text before a window."""
 
-Task = RecognitionTask[AudioChunk]
+Task = RecognitionTask[torch.Tensor]
 
 
 @dataclass(slots=True)
@@ -120,31 +119,43 @@ class WhisperRecognizer:
         fitting = _CACHE_BYTES.get(self._decoder.device.type, 2**28) // size
         return int(min(_MOST_WINDOWS, max(fitting, 1)))
 
+    @property
+    def _encoding_cores(self) -> int:
+        """Half of the processor's; the decoder has the other half."""
+        assert self._workers is not None
+        return max(1, (self._workers.count + 1) // 2)
+
     def prepare(self, waveform: Waveform) -> AudioChunk:
         """A window's spectrogram; no longer than ``longest_s``."""
         return self._encoder.chunk(waveform)
 
+    @property
+    def encoded_at_once(self) -> int:
+        """Windows that are best encoded together."""
+        return self._encoding_cores if self._workers else self.batch_size
+
+    def encode(self, chunks: Sequence[AudioChunk]) -> list[torch.Tensor]:
+        """Windows as the encoder hears them, ``[positions, width]``; beside what is written."""
+        with torch.inference_mode(), self._lock.turn():
+            if self._workers:
+                alone = self._lock.turns == 1
+                torch.set_num_threads(self._workers.count if alone else self._encoding_cores)
+            return self._encoder.hidden(chunks, self.encoded_at_once)
+
     def recognize(self, tasks: Sequence[Task]) -> list[Recognition]:
         """Write down a batch of windows, in order; gives way to scores between passes."""
         with torch.inference_mode():
-            states = self._heard(tasks)
+            if self._workers:
+                # Another core encodes meanwhile. A step of the decoder is hundreds of small
+                # operations: threads that share them wait for each other most of the time.
+                torch.set_num_threads(max(1, self._workers.count - self._encoding_cores))
+            states = [
+                _State(task, task.features, self._vocabulary.known(task.language)) for task in tasks
+            ]
             self._find_languages(states)
             while open_states := [state for state in states if state.is_open]:
                 self._attempt(open_states)
             return self._recognitions(states)
-
-    def _heard(self, tasks: Sequence[Task]) -> list[_State]:
-        """Each window as the encoder hears it; interrupted between groups of windows."""
-        count = self._workers.count if self._workers else self.batch_size
-        hidden: list[torch.Tensor] = []
-        for first in range(0, len(tasks), count):
-            with self._lock.turn():
-                chunks = [task.features for task in tasks[first : first + count]]
-                hidden += self._encoder.hidden(chunks, count)
-        return [
-            _State(task, own, self._vocabulary.known(task.language))
-            for task, own in zip(tasks, hidden, strict=True)
-        ]
 
     def _find_languages(self, states: Sequence[_State]) -> None:
         """By the likeliest language token, where nobody has told."""
@@ -172,18 +183,14 @@ class WhisperRecognizer:
 
     def _search(self, states: Sequence[_State], temperature: float) -> None:
         """One attempt for windows that were heard in windows of one length."""
-        shares = self._workers.share(states) if self._workers else [states]
-        run = self._workers.map if self._workers else _one_by_one
         with self._lock.turn():
-            begun = run(partial(self._begin, temperature), shares)
-        searches = [search for search, _ in begun]
-        done = [False] * len(searches)
-        while not all(done):
+            search, silences = self._begin(temperature, states)
+        done = False
+        while not done:
             with self._lock.turn() as interrupted:
-                done = run(lambda search: search.advance(interrupted), searches)
-        for share, (search, silences) in zip(shares, begun, strict=True):
-            for state, each, silence in zip(share, search.results(), silences, strict=True):
-                state.attempts.append(self._judged(state, each, silence, temperature))
+                done = search.advance(interrupted)
+        for state, each, silence in zip(states, search.results(), silences, strict=True):
+            state.attempts.append(self._judged(state, each, silence, temperature))
 
     def _begin(self, temperature: float, states: Sequence[_State]) -> tuple[Search, list[float]]:
         """A search, and how likely nobody speaks in each of its windows."""
@@ -266,7 +273,3 @@ class WhisperRecognizer:
             best.silence,
             best.temperature,
         )
-
-
-def _one_by_one(function: Any, items: Sequence[Any]) -> list[Any]:
-    return [function(item) for item in items]
