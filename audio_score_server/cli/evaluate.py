@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from audio_score_server.cli.flags import EXIT_SETTINGS, settings_from
-from audio_score_server.errors import EvaluationError, NoModelError, NotReady
+from audio_score_server.cli.offline import EXIT_OK, run_offline
 from audio_score_server.settings import Settings
-from audio_score_server.telemetry.logs import configure_logs
 
 DESCRIPTION: Final = (
     "Score labelled recordings through the same code as the server, and tell how well the scores "
@@ -20,10 +17,7 @@ DESCRIPTION: Final = (
 )
 FLAGS: Final = {"--model-keys": "model_keys", "--device": "device", "--log-level": "log_level"}
 """Flag to setting."""
-_EXIT_OK: Final = 0
-_EXIT_FAILED: Final = 1
-_EXIT_NO_MODEL: Final = 3
-_EXIT_STOPPED: Final = 130
+_NAMES: Final = ("clips", "voice", "texts", "limit", "cache", "output", "compare")
 _LIMIT: Final = 100
 
 
@@ -69,31 +63,14 @@ def evaluate(flags: Mapping[str, Any], default_config: Path) -> int:
         settings or recordings that cannot be evaluated, 3 without a model, 130 when stopped by
         Ctrl+C.
     """
-    names = ("clips", "voice", "texts", "limit", "cache", "output", "compare")
-    asked = {name: flags[name] for name in names} | {"manifest": flags["folder"]}
-    rest = {name: value for name, value in flags.items() if name not in {*names, "folder"}}
-    settings = settings_from(rest, default_config)
-    if settings is None:
-        return EXIT_SETTINGS
-    # Progress is shown in another way; what is left out is a warning.
-    chosen = "log_level" in settings.model_fields_set
-    configure_logs(settings.log_level if chosen else "warning", settings.log_format)
-    try:
+
+    def work(settings: Settings) -> int:
+        asked = {name: flags[name] for name in _NAMES} | {"manifest": flags["folder"]}
         print(_evaluate(settings, asked))
-    except KeyboardInterrupt:
-        print("Stopped; nothing is written.", file=sys.stderr)
-        return _EXIT_STOPPED
-    except (EvaluationError, NoModelError, NotReady) as error:
-        print(error, file=sys.stderr)
-        return _EXIT_CODES[type(error)]
-    return _EXIT_OK
+        return EXIT_OK
 
-
-_EXIT_CODES: Final[Mapping[type[Exception], int]] = {
-    EvaluationError: EXIT_SETTINGS,
-    NoModelError: _EXIT_NO_MODEL,
-    NotReady: _EXIT_FAILED,
-}
+    own = (*_NAMES, "folder")
+    return run_offline(flags, own, default_config, work, "Stopped; nothing is written.")
 
 
 def _evaluate(settings: Settings, asked: Mapping[str, Any]) -> str:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from audio_score_server.cli.flags import EXIT_SETTINGS, settings_from
-from audio_score_server.errors import AudioScoreError, NoModelError
+from audio_score_server.cli.offline import EXIT_FAILED, EXIT_OK, run_offline
 from audio_score_server.settings import Settings
-from audio_score_server.telemetry.logs import configure_logs
 
 DESCRIPTION: Final = (
     "Transcribe recordings of any length, with the time of every word. What is written goes to "
@@ -24,9 +21,6 @@ FLAGS: Final[Mapping[str, str]] = {
 }
 FORMATS: Final = ("srt", "vtt", "json", "txt")
 _NAMES: Final = ("files", "format", "words", "language", "model", "beam_size", "prompt", "output")
-_EXIT_FAILED: Final = 1
-_EXIT_NO_MODEL: Final = 3
-_EXIT_STOPPED: Final = 130
 _MOST_BEAMS: Final = 16
 
 
@@ -57,31 +51,15 @@ def transcribe(flags: Mapping[str, Any], default_config: Path) -> int:
         Exit code: 0 when all are transcribed, 1 when some could not be, 2 for wrong settings, 3
         without a model, 130 when stopped by Ctrl+C.
     """
-    asked = {name: flags[name] for name in _NAMES}
-    rest = {name: value for name, value in flags.items() if name not in _NAMES}
-    settings = settings_from(rest, default_config)
-    if settings is None:
-        return EXIT_SETTINGS
-    chosen = "log_level" in settings.model_fields_set
-    configure_logs(settings.log_level if chosen else "warning", settings.log_format)
-    try:
-        return _EXIT_FAILED if _failures(settings, asked) else 0
-    except KeyboardInterrupt:
-        print("Stopped.", file=sys.stderr)
-        return _EXIT_STOPPED
-    except NoModelError as error:
-        print(error, file=sys.stderr)
-        return _EXIT_NO_MODEL
-    except (AudioScoreError, OSError) as error:
-        print(error, file=sys.stderr)
-        return _EXIT_FAILED
 
+    def work(settings: Settings) -> int:
+        # Imported once the settings are known to be right.
+        from audio_score_server.transcription_files import FileRequest, transcribe_files
 
-def _failures(settings: Settings, asked: Mapping[str, Any]) -> int:
-    # Imported once the settings are known to be right.
-    from audio_score_server.transcription_files import FileRequest, transcribe_files
+        request = FileRequest(**{name: flags[name] for name in _NAMES})
+        return EXIT_FAILED if transcribe_files(settings, request) else EXIT_OK
 
-    return transcribe_files(settings, FileRequest(**asked))
+    return run_offline(flags, _NAMES, default_config, work, "Stopped.")
 
 
 def _beam(value: str) -> int:
