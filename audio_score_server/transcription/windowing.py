@@ -159,18 +159,16 @@ class Windowing:
         return first + places - 1 - int(sums[:places][::-1].argmin())
 
     def _taken(self, start: int, stop: int, spans: list[tuple[int, int]]) -> Window:
+        samples = self._samples[start * self._step : stop * self._step].copy()
+        began = self._seconds(start)
+        # As the window itself counts: by another sum the last stretch could end behind it.
+        ended = began + len(samples) / self._rate
         speech = tuple(
-            (self._seconds(max(first, start)), self._seconds(min(last, stop)))
+            (self._seconds(max(first, start)), min(self._seconds(last), ended))
             for first, last in spans
             if first < stop and last > start
         )
-        window = Window(
-            self._seconds(start),
-            self._samples[start * self._step : stop * self._step].copy(),
-            self._rate,
-            speech,
-            self._follows,
-        )
+        window = Window(began, samples, self._rate, speech, self._follows)
         self._drop(stop)
         self._follows = any(first < stop < last for first, last in spans)
         return window
