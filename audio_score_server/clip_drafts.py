@@ -6,7 +6,6 @@ import asyncio
 import io
 import os
 import sys
-from contextlib import aclosing
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +13,7 @@ from tqdm import tqdm
 
 from audio_score_server.assembly import transcriber
 from audio_score_server.errors import AudioScoreError
+from audio_score_server.pipelines.collecting import collected
 from audio_score_server.pipelines.protocol import TranscriptionModel, TranscriptionOptions
 from audio_score_server.references.clips import Clip
 from audio_score_server.references.folder import FolderSource
@@ -75,11 +75,7 @@ async def _write_all(
 
 
 async def _text(model: TranscriptionModel, clip: Clip, options: TranscriptionOptions) -> str:
-    texts = []
-    async with aclosing(model.transcribe(io.BytesIO(clip.read()), options)) as parts:
-        async for part in parts:
-            texts += [segment.text for segment in part.segments]
-    return " ".join(texts)
+    return (await collected(model.transcribe(io.BytesIO(clip.read()), options))).text
 
 
 def _draft_of(folder: Path, clip: Clip) -> Path:

@@ -14,14 +14,13 @@ from typing import TextIO
 from tqdm import tqdm
 
 from audio_score_server.assembly import transcriber
-from audio_score_server.errors import AudioScoreError, UnsupportedLanguage
+from audio_score_server.errors import AudioScoreError
+from audio_score_server.pipelines.collecting import TranscriptCollector
 from audio_score_server.pipelines.protocol import TranscriptionModel, TranscriptionOptions
 from audio_score_server.settings import Settings
 from audio_score_server.transcription.subtitles import cues, srt, vtt
-from audio_score_server.transcription.words import Segment, TimedTranscript
+from audio_score_server.transcription.words import TimedTranscript
 from audio_score_server.web.transcripts import transcription_response
-
-_UNKNOWN_LANGUAGE = "en"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +42,6 @@ def transcribe_files(settings: Settings, request: FileRequest) -> int:
 
     Raises:
         NoModelError: there is no model that can.
-        UnsupportedLanguage: the model does not know the language.
         OSError: the output cannot be written.
     """
     return asyncio.run(_transcribe_all(settings, request))
@@ -52,9 +50,6 @@ def transcribe_files(settings: Settings, request: FileRequest) -> int:
 async def _transcribe_all(settings: Settings, request: FileRequest) -> int:
     failures = 0
     async with transcriber(settings, request.model) as model:
-        if request.language is not None and request.language not in model.languages:
-            known = ", ".join(model.languages)
-            raise UnsupportedLanguage(f"Language {request.language!r} is not one of: {known}.")
         for file in request.files:
             try:
                 transcript = await _transcribed(model, file, request)
@@ -71,17 +66,15 @@ async def _transcribed(
     model: TranscriptionModel, file: Path, request: FileRequest
 ) -> TimedTranscript:
     options = TranscriptionOptions(request.language, request.prompt, request.beam_size)
-    segments: list[Segment] = []
-    language, seconds = None, 0.0
+    collector = TranscriptCollector()
     bar = tqdm(desc=file.name, unit="s", disable=None, bar_format=_BAR)
     with file.open("rb") as opened, bar:
         async with aclosing(model.transcribe(opened, options)) as parts:
             async for part in parts:
-                segments += part.segments
-                language, seconds = part.language, part.done_s
+                collector.add(part)
                 bar.total = None if part.total_s is None else round(part.total_s)
                 bar.update(round(part.done_s) - bar.n)
-    return TimedTranscript(tuple(segments), language or _UNKNOWN_LANGUAGE, seconds)
+    return collector.transcript()
 
 
 _BAR = "{desc}: {percentage:3.0f}% |{bar}| {n_fmt} of {total_fmt} s, {remaining} left"

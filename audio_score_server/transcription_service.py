@@ -6,8 +6,9 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, contextmanager
 from typing import BinaryIO, Final
 
-from audio_score_server.errors import QueueFull, UnsupportedLanguage, shortened
+from audio_score_server.errors import QueueFull
 from audio_score_server.model_registry import TRANSCRIBE
+from audio_score_server.pipelines.collecting import collected
 from audio_score_server.pipelines.protocol import (
     TranscriptionModel,
     TranscriptionOptions,
@@ -15,12 +16,10 @@ from audio_score_server.pipelines.protocol import (
 )
 from audio_score_server.service import ScoreService
 from audio_score_server.telemetry.stages import Stages
-from audio_score_server.transcription.words import Segment, TimedTranscript
+from audio_score_server.transcription.words import TimedTranscript
 
 _RETRY_S: Final = 10.0
 """Transcriptions take long: when there is room again, nobody can tell."""
-UNKNOWN_LANGUAGE: Final = "en"
-"""Of a recording in which nobody speaks."""
 
 
 class TranscriptionService:
@@ -59,7 +58,6 @@ class TranscriptionService:
             AudioScoreError: see ``TranscriptionModel.transcribe``.
         """
         with self._admitted(), self._service.lease(model, TRANSCRIBE, stages) as transcriber:
-            _check_language(transcriber, options.language)
             async with aclosing(transcriber.transcribe(file, options)) as parts:
                 async for part in parts:
                     stages.audio_s = part.done_s
@@ -89,16 +87,8 @@ class TranscriptionService:
         """
         allowed_s = min(self._timeout_s, allowed_s or self._timeout_s)
         stages.deadline = stages.arrived + allowed_s
-        segments: list[Segment] = []
-        language, seconds = None, 0.0
-        async with (
-            stages.within_deadline(),
-            aclosing(self.parts(file, model, options, stages)) as parts,
-        ):
-            async for part in parts:
-                segments += part.segments
-                language, seconds = part.language, part.done_s
-        return TimedTranscript(tuple(segments), language or UNKNOWN_LANGUAGE, seconds)
+        async with stages.within_deadline():
+            return await collected(self.parts(file, model, options, stages))
 
     @contextmanager
     def _admitted(self) -> Iterator[None]:
@@ -109,12 +99,3 @@ class TranscriptionService:
             yield
         finally:
             self._under_way -= 1
-
-
-def _check_language(model: TranscriptionModel, language: str | None) -> None:
-    if language is not None and language not in model.languages:
-        known = ", ".join(model.languages)
-        raise UnsupportedLanguage(
-            f"Model {model.key!r} does not know the language {shortened(language)!r}; it knows: "
-            f"{known}."
-        )

@@ -207,6 +207,7 @@ class TranscriptionModel(Model, Protocol):
             Parts in order; the last one tells the true length.
 
         Raises:
+            UnsupportedLanguage: the model does not know the language.
             AudioError: the recording cannot be used.
             BatchError: the model failed on it.
             DeviceMemoryError: it does not fit into the device's memory.

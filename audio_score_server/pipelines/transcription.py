@@ -22,6 +22,7 @@ from audio_score_server.audio.stream import SoundStream, stream
 from audio_score_server.audio.vad import VAD_RATE, VAD_STEP, VoiceActivityDetector
 from audio_score_server.batching import Batcher
 from audio_score_server.domain import Encoding, Transcript, Utterance, Waveform
+from audio_score_server.errors import UnsupportedLanguage, shortened
 from audio_score_server.language.languages import LANGUAGES
 from audio_score_server.pipelines.local import LocalPipeline
 from audio_score_server.pipelines.options import LocalOptions
@@ -115,6 +116,7 @@ class TranscribingPipeline(LocalPipeline):
         self, file: BinaryIO, options: TranscriptionOptions
     ) -> AsyncGenerator[TranscriptPart, None]:
         """See ``TranscriptionModel.transcribe``."""
+        self._check_language(options.language)
         source = await run_in(self._pool, _Source, file, self._recognition, options.vad_filter)
         segmenter = Segmenter()
         language = options.language or self._recognition.language or self._only_language()
@@ -138,6 +140,13 @@ class TranscribingPipeline(LocalPipeline):
             await asyncio.gather(*under_way, return_exceptions=True)
             source.close()
         yield TranscriptPart(tuple(segmenter.finish()), language, source.heard_s, source.heard_s)
+
+    def _check_language(self, language: str | None) -> None:
+        if language is not None and language not in self.languages:
+            raise UnsupportedLanguage(
+                f"Model {self.key!r} does not know the language {shortened(language)!r}; it knows: "
+                f"{', '.join(self.languages)}."
+            )
 
     def _only_language(self) -> str | None:
         """Of a model that knows but one."""

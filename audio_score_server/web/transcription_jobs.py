@@ -8,10 +8,10 @@ from dataclasses import asdict
 from typing import Any
 
 from audio_score_server.jobs.store import Job
+from audio_score_server.pipelines.collecting import TranscriptCollector
 from audio_score_server.pipelines.protocol import TranscriptionOptions
 from audio_score_server.telemetry.stages import Stages
-from audio_score_server.transcription.words import Segment, TimedTranscript
-from audio_score_server.transcription_service import UNKNOWN_LANGUAGE, TranscriptionService
+from audio_score_server.transcription_service import TranscriptionService
 from audio_score_server.web.transcripts import transcription_response
 
 
@@ -30,19 +30,17 @@ class TranscriptionWork:
         """Write a job's recording down; its result is the answer of ``POST /transcribe``."""
         request = await asyncio.to_thread(job.request)
         options = TranscriptionOptions(**request["options"])
-        segments: list[Segment] = []
-        language, seconds = None, 0.0
+        collector = TranscriptCollector()
         with job.recording() as file:
             asked = (file, request["model"], options, Stages())
             async with aclosing(self._service.parts(*asked)) as parts:
                 async for part in parts:
-                    segments += part.segments
-                    language, seconds = part.language, part.done_s
-                    if await asyncio.to_thread(_told, job, seconds, part.total_s):
+                    collector.add(part)
+                    if await asyncio.to_thread(_told, job, part.done_s, part.total_s):
                         return
-        transcript = TimedTranscript(tuple(segments), language or UNKNOWN_LANGUAGE, seconds)
-        answer = transcription_response(transcript, request["words"])
-        await asyncio.to_thread(job.succeed, answer.model_dump(exclude_unset=True), seconds)
+        transcript = collector.transcript()
+        answer = transcription_response(transcript, request["words"]).model_dump(exclude_unset=True)
+        await asyncio.to_thread(job.succeed, answer, transcript.seconds)
 
 
 def _told(job: Job, done_s: float, total_s: float | None) -> bool:

@@ -47,10 +47,14 @@ class _State:
     """One window on its way to words."""
 
     task: Task
-    hidden: torch.Tensor
     language: str | None
     language_probability: float = 1.0
     attempts: list[_Attempt] = field(default_factory=list)
+
+    @property
+    def hidden(self) -> torch.Tensor:
+        """What the decoder listens to, ``[positions, width]``."""
+        return self.task.features
 
     @property
     def positions(self) -> int:
@@ -116,7 +120,7 @@ class WhisperRecognizer:
         width = self._decoder.embeddings.shape[1]
         each = len(self._decoder.layers) * 2 * max(self._encoder.positions) * width
         size = each * self._decoder.embeddings.element_size()
-        fitting = _CACHE_BYTES.get(self._decoder.device.type, 2**28) // size
+        fitting = _CACHE_BYTES[self._decoder.device.type] // size
         return int(min(_MOST_WINDOWS, max(fitting, 1)))
 
     @property
@@ -149,9 +153,7 @@ class WhisperRecognizer:
                 # Another core encodes meanwhile. A step of the decoder is hundreds of small
                 # operations: threads that share them wait for each other most of the time.
                 torch.set_num_threads(max(1, self._workers.count - self._encoding_cores))
-            states = [
-                _State(task, task.features, self._vocabulary.known(task.language)) for task in tasks
-            ]
+            states = [_State(task, self._vocabulary.known(task.language)) for task in tasks]
             self._find_languages(states)
             while open_states := [state for state in states if state.is_open]:
                 self._attempt(open_states)

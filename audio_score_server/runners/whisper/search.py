@@ -65,7 +65,6 @@ class Hypothesis:
 class _Window:
     """What is known of one window."""
 
-    place: int
     alive: list[Hypothesis] = field(default_factory=list)
     ended: list[Hypothesis] = field(default_factory=list)
     done: bool = False
@@ -95,7 +94,7 @@ class Search:
             seed: of samples.
         """
         self._decoder, self._options = decoder, options
-        self._rows = [_Window(place) for place in range(len(prompts))]
+        self._rows = [_Window() for _ in prompts]
         self._windows = tuple(self._rows)
         self._generator = torch.Generator(audio.device).manual_seed(seed)
         self._cache = decoder.cache(audio)

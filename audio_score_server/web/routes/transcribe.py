@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, Form, Header, Request, Response, UploadF
 from fastapi.responses import JSONResponse
 
 from audio_score_server.jobs.store import JobStore
+from audio_score_server.pipelines.collecting import UNKNOWN_LANGUAGE
 from audio_score_server.pipelines.protocol import TranscriptionOptions
 from audio_score_server.telemetry.stages import Stages
 from audio_score_server.transcription_service import TranscriptionService
@@ -156,5 +157,9 @@ async def _events(
             yield event(
                 {"done_seconds": rounded(part.done_s), "duration_seconds": told}, "progress"
             )
-    done = {"success": True, "language": language or "en", "duration_seconds": rounded(seconds)}
+    done = {
+        "success": True,
+        "language": language or UNKNOWN_LANGUAGE,
+        "duration_seconds": rounded(seconds),
+    }
     yield event(done, "done")
