@@ -126,7 +126,9 @@ class Settings(FrozenSettings):
         "where unset.",
     )
     rate_limit_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
-        default=0, description="Most requests for a score a minute from one client; 0 for no limit."
+        default=0,
+        description="Most requests for a score or a transcript a minute from one client; 0 for no "
+        "limit.",
     )
     cors_origins: tuple[Origin, ...] = Field(
         default=(),
