@@ -13,10 +13,10 @@ from tqdm import tqdm
 
 from audio_score_server.assembly import transcriber
 from audio_score_server.errors import AudioScoreError
+from audio_score_server.library.clip import Clip
+from audio_score_server.library.folder import FolderSource
 from audio_score_server.pipelines.collecting import collected
 from audio_score_server.pipelines.protocol import TranscriptionModel, TranscriptionOptions
-from audio_score_server.references.clips import Clip
-from audio_score_server.references.folder import FolderSource
 from audio_score_server.settings import Settings
 
 DRAFT: Final = ".txt.draft"

@@ -19,6 +19,7 @@ from audio_score_server.errors import (
     QueueFull,
 )
 from audio_score_server.health_monitor import HealthMonitor
+from audio_score_server.library.clip import Clip, ClipId, Library
 from audio_score_server.model_registry import (
     SCORE,
     Capability,
@@ -28,7 +29,6 @@ from audio_score_server.model_registry import (
 )
 from audio_score_server.pipelines.protocol import Model, ScoreResult, Upload
 from audio_score_server.plot_queue import PlotQueue
-from audio_score_server.references.clips import Clip, ClipId, Library
 from audio_score_server.service_parts import Parts, ServiceLimits
 from audio_score_server.telemetry.stages import Stages
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from audio_score_server.library.clip import Library
 from audio_score_server.pipelines.protocol import Model
-from audio_score_server.references.clips import Library
 
 
 @dataclass(frozen=True, slots=True)

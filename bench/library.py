@@ -6,8 +6,8 @@ import itertools
 from pathlib import Path
 from typing import Final
 
+from audio_score_server.library.folder import FolderSource
 from audio_score_server.references.entry import MANIFEST, EntryManifest
-from audio_score_server.references.folder import FolderSource
 from audio_score_server.references.store import ReferenceStore
 from bench.demo import DEMO_CLIPS
 from bench.measure import progress

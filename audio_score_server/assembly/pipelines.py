@@ -14,11 +14,11 @@ from audio_score_server.audio.decode import DecodeLimits
 from audio_score_server.audio.vad import VAD_RATE
 from audio_score_server.batching import Batcher, BatchLimits
 from audio_score_server.domain import Encoding, Utterance
+from audio_score_server.library.clip import Library
 from audio_score_server.pipelines.local import LocalPipeline
 from audio_score_server.pipelines.options import LocalOptions
 from audio_score_server.pipelines.protocol import Scorer
 from audio_score_server.pipelines.transcription import RecognitionParts, TranscribingPipeline
-from audio_score_server.references.clips import Library
 from audio_score_server.references.store import ReferenceStore
 from audio_score_server.runners.device import give_back_memory, is_fatal, within_memory
 from audio_score_server.runners.finite import finite, finite_recognitions

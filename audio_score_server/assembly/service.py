@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -11,13 +12,17 @@ import torch
 
 from audio_score_server.assembly.models import PHONE_MODEL, load_models, phone_model_wanted
 from audio_score_server.assembly.pipelines import Surroundings, build_pipelines
+from audio_score_server.library.clip import ClipSource, Library
+from audio_score_server.library.errors import LibraryUnavailable
+from audio_score_server.library.folder import FolderSource
 from audio_score_server.pipelines.protocol import Model
-from audio_score_server.references.folder import FolderSource
 from audio_score_server.references.prune import prune
 from audio_score_server.service import ScoreService
 from audio_score_server.service_parts import Parts, ServiceLimits
 from audio_score_server.settings import Settings
 from audio_score_server.telemetry.metrics import Metrics, ModelState
+
+_LOG = logging.getLogger(__name__)
 
 
 def build_service(settings: Settings, metrics: Metrics) -> ScoreService:
@@ -30,6 +35,15 @@ def build_service(settings: Settings, metrics: Metrics) -> ScoreService:
     service = ScoreService(partial(_load, settings, metrics), threads, concurrency, limits)
     metrics.watch(lambda: map(_state, service.models()))
     return service
+
+
+def _library(source: ClipSource) -> Library:
+    """The clips there are; none, for now, where they cannot be read."""
+    try:
+        return source.library()
+    except LibraryUnavailable as error:
+        _LOG.warning("%s", error)
+        return Library([])
 
 
 def _state(model: Model) -> ModelState:
@@ -55,7 +69,7 @@ def _model_threads(settings: Settings, threads: int) -> int:
 
 async def _load(settings: Settings, metrics: Metrics, pool: ThreadPoolExecutor) -> Parts:
     source = FolderSource(settings.video_clip_dir)
-    library = await asyncio.to_thread(source.library)
+    library = await asyncio.to_thread(_library, source)
     loaded = await asyncio.to_thread(load_models, settings)
     if not settings.disable_cache_flush:
         keys = [model.key for model in settings.models]

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from audio_score_server.errors import EvaluationError
 from audio_score_server.evaluation.plan import Source
-from audio_score_server.references.clips import ClipId
+from audio_score_server.library.clip import ClipId
 
 _UID: Final = "evaluation"
 _SUFFIX: Final = ".wav"

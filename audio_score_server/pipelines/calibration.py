@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from audio_score_server.library.clip import BUILT_IN, Clip, Library
 from audio_score_server.pipelines.references import ReferenceProvider
 from audio_score_server.pipelines.threads import run_in
-from audio_score_server.references.clips import BUILT_IN, Clip, Library
 from audio_score_server.similarity.cohort import built_in_speech, choose_cohort
 from audio_score_server.similarity.measure import AlignedSimilarity, Impostor
 from audio_score_server.similarity.projection import (

@@ -9,7 +9,7 @@ from typing import Final
 
 from audio_score_server.domain import Score
 from audio_score_server.errors import AudioScoreError, NotReady
-from audio_score_server.references.clips import Clip
+from audio_score_server.library.clip import Clip
 
 _LOG = logging.getLogger(__name__)
 _CANDIDATES: Final = 5

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from audio_score_server.domain import Contours, Reference, Score
 from audio_score_server.language.languages import Language
+from audio_score_server.library.clip import Clip
 from audio_score_server.pipelines.analysis import EncodedPair, analyse
 from audio_score_server.pipelines.protocol import ScoreResult
-from audio_score_server.references.clips import Clip
 from audio_score_server.scoring.text import borne_out, text_similarity
 from audio_score_server.settings import AudioFeatures
 from audio_score_server.similarity.measure import AudioSimilarity, PooledSimilarity

@@ -24,6 +24,7 @@ from audio_score_server.domain import (
 )
 from audio_score_server.errors import QueueFull
 from audio_score_server.language.languages import language_of_library
+from audio_score_server.library.clip import Clip, Library
 from audio_score_server.pipelines.analysis import EncodedPair
 from audio_score_server.pipelines.calibration import Calibrator
 from audio_score_server.pipelines.canary import Canary, find_canary
@@ -32,7 +33,6 @@ from audio_score_server.pipelines.options import LocalOptions
 from audio_score_server.pipelines.protocol import Model, ScoreResult, Traffic, Upload
 from audio_score_server.pipelines.references import ReferenceProvider
 from audio_score_server.pipelines.threads import retrieve_exception, run_in
-from audio_score_server.references.clips import Clip, Library
 from audio_score_server.references.store import ReferenceStore
 from audio_score_server.runners.protocol import Runner
 from audio_score_server.telemetry.stages import Stages

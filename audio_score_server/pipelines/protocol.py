@@ -8,7 +8,7 @@ from typing import BinaryIO, Protocol, runtime_checkable
 
 from audio_score_server.domain import Contours, ModelInfo, Score
 from audio_score_server.errors import QueueFull
-from audio_score_server.references.clips import Clip, Library
+from audio_score_server.library.clip import Clip, Library
 from audio_score_server.scoring.detail import Detail
 from audio_score_server.telemetry.stages import Stages
 from audio_score_server.transcription.words import Segment

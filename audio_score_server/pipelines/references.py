@@ -22,9 +22,9 @@ from audio_score_server.domain import (
 )
 from audio_score_server.errors import AudioError
 from audio_score_server.language.languages import Language
+from audio_score_server.library.clip import Clip, ClipId
 from audio_score_server.pipelines.threads import run_in
 from audio_score_server.references.build import ReferenceBuilder, broken
-from audio_score_server.references.clips import Clip, ClipId
 from audio_score_server.references.entry import EntryInvalid
 from audio_score_server.references.store import ReferenceStore
 from audio_score_server.runners.protocol import Runner

@@ -12,9 +12,9 @@ from typing import Final, TypeVar
 from audio_score_server.audio.decode import DecodeLimits, decode
 from audio_score_server.domain import ModelInfo, Waveform
 from audio_score_server.errors import AudioError, DetailUnsupported, QueueFull
+from audio_score_server.library.clip import Clip, Library
 from audio_score_server.pipelines.protocol import Model, ScoreResult, Traffic, Upload
 from audio_score_server.references.build import broken, complaint
-from audio_score_server.references.clips import Clip, Library
 from audio_score_server.remote.scorer import RemoteScorer
 from audio_score_server.telemetry.stages import Stages
 

@@ -22,8 +22,8 @@ from audio_score_server.errors import (
     TooShortAudio,
     UndecodableAudio,
 )
-from audio_score_server.references.clips import Clip, VersionKey
-from audio_score_server.references.entry import ClipChanged, EntryInvalid
+from audio_score_server.library.clip import Clip, ClipChanged, VersionKey
+from audio_score_server.references.entry import EntryInvalid
 from audio_score_server.references.progress import Progress
 from audio_score_server.references.store import ReferenceStore
 from audio_score_server.references.tensors import as_kept

@@ -17,8 +17,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from audio_score_server.domain import Reference, Transcript
-from audio_score_server.references.clips import Clip
-from audio_score_server.references.files import read_regular
+from audio_score_server.library.clip import Clip, ClipChanged
+from audio_score_server.library.files import read_regular
 from audio_score_server.references.tensors import Tensors, reference_of, tensors_of
 
 _FORMAT: Final = 4
@@ -59,10 +59,6 @@ class EntryManifest(_EntryModel):
     frame_rate_hz: float
     step_s: float
     files: dict[str, FileStamp]
-
-
-class ClipChanged(Exception):
-    """A clip is no longer what its features were made from."""
 
 
 def write_entry(
@@ -106,10 +102,6 @@ def _contents(reference: Reference) -> dict[str, bytes]:
 def _manifest_of(
     clip: Clip, made_by: tuple[str, str], reference: Reference, files: dict[str, bytes]
 ) -> EntryManifest:
-    digest = clip.sha256()
-    if not clip.is_current():
-        # The hash could belong to another content than the features.
-        raise ClipChanged("the clip has changed since it was found")
     return EntryManifest(
         format=_FORMAT,
         runner=made_by[0],
@@ -117,7 +109,7 @@ def _manifest_of(
         clip_file=clip.name,
         clip_size=clip.size,
         clip_version=clip.version,
-        clip_sha256=digest,
+        clip_sha256=clip.sha256(),
         text=clip.text,
         unit=reference.transcript.unit,
         language=reference.transcript.language,
@@ -177,7 +169,7 @@ def _same_clip(manifest: EntryManifest, clip: Clip) -> bool:
         return True
     try:
         return manifest.clip_sha256 == clip.sha256()
-    except OSError:
+    except (ClipChanged, OSError):
         return False
 
 

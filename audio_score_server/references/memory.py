@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 
 from audio_score_server.domain import Reference
-from audio_score_server.references.clips import VersionKey
+from audio_score_server.library.clip import VersionKey
 
 
 class ReferenceMemory:

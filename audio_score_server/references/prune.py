@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from audio_score_server.references.clips import BUILT_IN, ClipId, Library
+from audio_score_server.library.clip import BUILT_IN, ClipId, Library
 from audio_score_server.references.entry import MANIFEST
 from audio_score_server.references.store import BUILDING
 

@@ -13,7 +13,7 @@ from uuid import uuid4
 from filelock import FileLock, Timeout
 
 from audio_score_server.domain import Reference
-from audio_score_server.references.clips import Clip, ClipId
+from audio_score_server.library.clip import Clip, ClipId
 from audio_score_server.references.entry import (
     check_entry,
     read_entry,

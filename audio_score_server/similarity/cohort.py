@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from audio_score_server.references.clips import BUILT_IN, Clip, ClipId
-from audio_score_server.references.folder import FolderSource
+from audio_score_server.library.clip import BUILT_IN, Clip, ClipId
+from audio_score_server.library.folder import FolderSource
 
 _LINES: Final = Path(__file__).parents[1] / "cohort"
 _MOST: Final = 16

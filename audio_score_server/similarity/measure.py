@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from audio_score_server.domain import EncoderFeatures, FloatArray, IntArray, Reference
-from audio_score_server.references.clips import Clip, VersionKey
+from audio_score_server.library.clip import Clip, VersionKey
 from audio_score_server.similarity.calibration import SAME_LINE, calibrated, impostor_level
 from audio_score_server.similarity.features import (
     NormalizedFeatures,

@@ -12,8 +12,8 @@ import torch
 from audio_score_server.audio.contours import contours
 from audio_score_server.audio.decode import DecodeLimits, decode
 from audio_score_server.domain import Encoding, Reference, Score, Utterance, Waveform
-from audio_score_server.references.clips import Clip, ClipId
-from audio_score_server.references.folder import FolderSource
+from audio_score_server.library.clip import Clip, ClipId
+from audio_score_server.library.folder import FolderSource
 from audio_score_server.references.tensors import as_kept
 from audio_score_server.runners.protocol import Runner
 from audio_score_server.runners.registry import load_runner

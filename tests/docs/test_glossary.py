@@ -16,7 +16,7 @@ TEXT = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
 ENTRIES = re.findall(r"^- \*\*(.+?)\*\*: (.+?)(?=\n- |\Z)", TEXT, re.MULTILINE | re.DOTALL)
 NAMES = sorted(set(re.findall(r"`((?:\w+\.)+\w+)`", TEXT)))
 _READ_FIRST = (
-    *("domain", "model_registry", "pipelines.protocol", "references.clips"),
+    *("domain", "model_registry", "pipelines.protocol", "library.clip"),
     *("runners.protocol", "web.families"),
 )
 _PARTS = {"ClipId", "RouteFamilies", "ScoreResult"}

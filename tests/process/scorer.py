@@ -10,8 +10,8 @@ from typing import Final
 
 from audio_score_server.assembly import build_service
 from audio_score_server.domain import Score
-from audio_score_server.references.clips import Clip
-from audio_score_server.references.folder import FolderSource
+from audio_score_server.library.clip import Clip
+from audio_score_server.library.folder import FolderSource
 from audio_score_server.service import ScoreService
 from audio_score_server.settings import PhonesSettings, Settings
 from audio_score_server.telemetry.metrics import Metrics

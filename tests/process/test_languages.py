@@ -12,9 +12,9 @@ import pytest
 
 from audio_score_server.assembly import build_service
 from audio_score_server.domain import Reference, Score
+from audio_score_server.library.folder import FolderSource
 from audio_score_server.pipelines.protocol import ScoreResult
 from audio_score_server.references.entry import MANIFEST, EntryManifest
-from audio_score_server.references.folder import FolderSource
 from audio_score_server.references.store import ReferenceStore
 from audio_score_server.service import ScoreService
 from audio_score_server.settings import Settings, WhisperSettings

@@ -12,7 +12,7 @@ import pytest
 
 from audio_score_server.audio.decode import DecodeLimits, decode
 from audio_score_server.domain import FloatArray
-from audio_score_server.references.clips import Clip
+from audio_score_server.library.clip import Clip
 from tests.process.scorer import CLIPS, RIGHT, Scorer, demo_scorer, recordings_of
 from tests.support import chirp, encoded
 

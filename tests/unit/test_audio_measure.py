@@ -11,7 +11,7 @@ import pytest
 
 from audio_score_server.assembly import build_service
 from audio_score_server.domain import EncoderFeatures, Reference, Score
-from audio_score_server.references.clips import BUILT_IN
+from audio_score_server.library.clip import BUILT_IN
 from audio_score_server.references.tensors import as_kept
 from audio_score_server.scoring.detail import Detail
 from audio_score_server.service import ScoreService

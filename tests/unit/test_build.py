@@ -23,8 +23,8 @@ from audio_score_server.errors import (
     TooShortAudio,
     UndecodableAudio,
 )
+from audio_score_server.library.clip import Clip, ClipId
 from audio_score_server.references.build import ReferenceBuilder, complaint
-from audio_score_server.references.clips import Clip, ClipId
 from audio_score_server.references.entry import FEATURES, EntryInvalid
 from audio_score_server.references.store import ReferenceStore
 from tests.support import make_clip, make_reference, path_of, rescanned, same_reference

@@ -6,7 +6,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audio_score_server.references.clips import BUILT_IN, Clip, ClipId, Library
+from audio_score_server.library.clip import BUILT_IN, Clip, ClipId, Library
 from audio_score_server.references.prune import prune
 from audio_score_server.references.store import ReferenceStore
 from audio_score_server.similarity.cohort import built_in_speech, choose_cohort

@@ -16,12 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audio_score_server.domain import EncoderFeatures
-from audio_score_server.references.clips import Clip
+from audio_score_server.library.clip import Clip, ClipChanged
 from audio_score_server.references.entry import (
     FEATURES,
     MANIFEST,
     TRANSCRIPT,
-    ClipChanged,
     EntryInvalid,
     check_entry,
     read_entry,
@@ -192,22 +191,22 @@ def _at(path: Path, nanoseconds: int) -> Clip:
 
 def test_a_clip_of_another_size_makes_the_entry_invalid(entry: Path, clip: Clip) -> None:
     path_of(clip).write_bytes(path_of(clip).read_bytes() + b"\0")
-    _assert_invalid(entry, _at(path_of(clip), int(clip.version)), "the clip has changed")
+    _assert_invalid(entry, _at(path_of(clip), 10**18), "the clip has changed")
 
 
 def test_a_clip_of_the_same_size_and_other_content_makes_it_invalid(
     entry: Path, clip: Clip
 ) -> None:
     _flip(path_of(clip), 500)
-    _assert_invalid(entry, _at(path_of(clip), int(clip.version) + 1), "the clip has changed")
+    _assert_invalid(entry, _at(path_of(clip), 10**18), "the clip has changed")
 
 
 def test_a_touched_clip_of_the_same_content_stays_valid(entry: Path, clip: Clip) -> None:
-    _assert_valid(entry, _at(path_of(clip), int(clip.version) + 10**9))
+    _assert_valid(entry, _at(path_of(clip), 10**18))
 
 
 def test_a_touched_clip_that_is_gone_makes_the_entry_invalid(entry: Path, clip: Clip) -> None:
-    touched = _at(path_of(clip), int(clip.version) + 10**9)
+    touched = _at(path_of(clip), 10**18)
     path_of(clip).unlink()
     with pytest.raises(EntryInvalid):
         check_entry(entry, touched, _MADE_BY)
@@ -273,7 +272,7 @@ def test_an_interrupted_write_leaves_nothing_half_written(
 
 
 def test_a_clip_that_changed_since_it_was_found_is_not_written(clip: Clip, tmp_path: Path) -> None:
-    _at(path_of(clip), int(clip.version) + 1)
+    _at(path_of(clip), 1)
     with pytest.raises(ClipChanged, match="has changed"):
         write_entry(tmp_path / "e", tmp_path / "scratch", clip, _MADE_BY, make_reference())
     assert not (tmp_path / "e").exists()
@@ -281,6 +280,6 @@ def test_a_clip_that_changed_since_it_was_found_is_not_written(clip: Clip, tmp_p
 
 def test_a_clip_that_vanished_cannot_be_written(clip: Clip, tmp_path: Path) -> None:
     path_of(clip).unlink()
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(ClipChanged, match="gone"):
         write_entry(tmp_path / "e", tmp_path / "scratch", clip, _MADE_BY, make_reference())
     assert not (tmp_path / "e").exists()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from audio_score_server.domain import EncoderFeatures, Encoding, FloatArray, Score, Transcript
 from audio_score_server.errors import BatchError
-from audio_score_server.references.clips import ClipId
+from audio_score_server.library.clip import ClipId
 from audio_score_server.references.tensors import as_kept, tensors_of
 from audio_score_server.runners.finite import finite, finite_recognitions
 from audio_score_server.scoring.grading import graded

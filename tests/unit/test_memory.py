@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audio_score_server.domain import Contours, Reference
-from audio_score_server.references.clips import ClipId, VersionKey
+from audio_score_server.library.clip import ClipId, VersionKey
 from audio_score_server.references.memory import ReferenceMemory
 from tests.support import make_reference
 

@@ -8,9 +8,9 @@ import pytest
 
 from audio_score_server.domain import ModelInfo
 from audio_score_server.errors import CapabilityUnsupported, NotReady, QueueFull, UnknownModel
+from audio_score_server.library.clip import Clip, Library
 from audio_score_server.model_registry import SCORE, Capability, ModelRegistry
 from audio_score_server.pipelines.protocol import Model, Scorer, ScoreResult, Traffic, Upload
-from audio_score_server.references.clips import Clip, Library
 from audio_score_server.telemetry.stages import Stages
 
 

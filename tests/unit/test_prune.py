@@ -2,9 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from audio_score_server.references.clips import Clip, Library
+from audio_score_server.library.clip import Clip, Library
 from audio_score_server.references.entry import MANIFEST
-from audio_score_server.references.folder import FolderSource
 from audio_score_server.references.prune import prune
 from audio_score_server.references.store import BUILDING, ReferenceStore
 from tests.support import make_clip, make_reference, named_clip
@@ -53,9 +52,7 @@ def test_a_configured_model_that_is_not_loaded_keeps_its_entries(tmp_path: Path)
 def test_an_empty_library_flushes_nothing(tmp_path: Path) -> None:
     (clip,) = _clips(tmp_path, "film_1")
     entries = [_entry(tmp_path / "cache", model, clip) for model in ("model", "former")]
-    assert (
-        prune(tmp_path / "cache", ["model"], FolderSource(tmp_path / "not mounted").library()) == 0
-    )
+    assert prune(tmp_path / "cache", ["model"], Library([])) == 0
     assert all(entry.exists() for entry in entries)
 
 

@@ -23,9 +23,9 @@ from audio_score_server.errors import (
     RequestTimeout,
     UnknownModel,
 )
+from audio_score_server.library.folder import FolderSource
 from audio_score_server.pipelines.local import LocalPipeline
 from audio_score_server.pipelines.options import LocalOptions
-from audio_score_server.references.folder import FolderSource
 from audio_score_server.references.store import ReferenceStore
 from audio_score_server.runners.fake import FakeRunner
 from audio_score_server.service import ScoreService

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audio_score_server.references.sidecar import decoded, read_sidecar, spoken_of
+from audio_score_server.library.sidecar import decoded, read_sidecar, spoken_of
 
 _LINE = "The little boat drifts slowly."
 _SRT = """1

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from audio_score_server.references.clips import Clip, ClipId
+from audio_score_server.library.clip import Clip, ClipId
 from audio_score_server.references.entry import FEATURES, MANIFEST, EntryInvalid
 from audio_score_server.references.store import BUILDING, ReferenceStore
 from tests.support import make_clip, make_reference, named_clip, path_of, rescanned, same_reference
@@ -159,7 +159,7 @@ _CLAIM = """
 import os, signal, sys
 from pathlib import Path
 from audio_score_server.references import entry
-from audio_score_server.references.folder import FolderSource
+from audio_score_server.library.folder import FolderSource
 from audio_score_server.references.store import ReferenceStore
 from tests.support import make_reference
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -28,27 +29,42 @@ VersionKey = tuple[ClipId, str, str | None]
 """Id, version and text of a clip."""
 
 
+class ClipChanged(Exception):
+    """A clip is no longer what it was when it was found."""
+
+
 class ClipSource(Protocol):
     """Where clips are kept: a folder, say, or an object store. Safe to use from several threads."""
 
     def library(self) -> Library:
-        """The clips that there are now; a source that cannot be read has none, and logs why."""
+        """The clips that there are now.
+
+        Raises:
+            LibraryUnavailable: the source cannot be read.
+        """
+        ...
+
+    def find(self, clip_id: ClipId) -> Clip | None:
+        """A clip as it is now; None where there is none.
+
+        Asked for every request, so cheap: a source that is far away answers from what it knows.
+
+        Raises:
+            LibraryUnavailable: the source cannot be read.
+        """
         ...
 
     def read(self, clip: Clip) -> bytes:
-        """The clip's file.
+        """The clip's file, whole and in the clip's own version.
 
         Raises:
-            OSError: it is gone, or cannot be read.
+            ClipChanged: it has another version by now, or is gone.
+            OSError: it cannot be read.
         """
         ...
 
-    def version(self, clip: Clip) -> tuple[int, str]:
-        """The size in bytes and the version of the clip's file as it is now.
-
-        Raises:
-            OSError: it is gone, or cannot be asked for.
-        """
+    def changes(self) -> AsyncGenerator[None, None]:
+        """Tells whenever clips may have come, changed or gone, or when it is time to look."""
         ...
 
 
@@ -61,8 +77,10 @@ class Clip:
         source: where it is kept.
         name: of the file.
         size: bytes; 0 where the file cannot be found out about.
-        version: changes whenever the file may have changed; empty likewise.
+        version: changes whenever the file may have changed; empty where the file cannot be found
+            out about.
         text: what is said, from the file beside the clip (``sidecar``); None without one.
+        settled_in_s: seconds until the clip can be taken for whole: somebody may still be writing.
     """
 
     id: ClipId
@@ -71,45 +89,54 @@ class Clip:
     size: int
     version: str
     text: str | None
+    settled_in_s: float = field(default=0.0, compare=False)
 
     @property
     def version_key(self) -> VersionKey:
         """Tells this clip from others, and from itself before it was changed."""
         return self.id, self.version, self.text
 
+    @property
+    def etag(self) -> str:
+        """Of this version, media and text, as HTTP has it: strong and in quotes."""
+        told = "\0".join((self.name, str(self.size), self.version, self.text or "\0"))
+        return f'"{hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest()[:32]}"'
+
     def read(self) -> bytes:
         """See ``ClipSource.read``."""
         return self.source.read(self)
 
     def sha256(self) -> str:
-        """Of the file as it is now.
+        """Of the clip's file.
 
         Raises:
+            ClipChanged: it has another version by now, or is gone.
             OSError: it cannot be read.
         """
         return hashlib.sha256(self.read()).hexdigest()
-
-    def is_current(self) -> bool:
-        """Whether the file is still what it was when the clip was found.
-
-        Raises:
-            OSError: it is gone, or cannot be asked for.
-        """
-        return self.source.version(self) == (self.size, self.version)
 
 
 class Library:
     """The clips of a source at one moment; immutable."""
 
-    def __init__(self, clips: list[Clip]) -> None:
+    def __init__(self, clips: Iterable[Clip]) -> None:
         self._clips = {clip.id: clip for clip in sorted(clips, key=lambda clip: clip.id)}
 
     def __len__(self) -> int:
         return len(self._clips)
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Library) and self._clips == other._clips
+
+    __hash__ = None  # type: ignore[assignment]
+
     def clips(self) -> list[Clip]:
         """In order of id."""
         return list(self._clips.values())
+
+    def get(self, clip_id: ClipId) -> Clip | None:
+        """The clip of an id; None where there is none."""
+        return self._clips.get(clip_id)
 
     def find(self, uid: str, cid: str) -> Clip:
         """The clip a request names.
@@ -119,18 +146,18 @@ class Library:
         """
         clip = self._clips.get(ClipId(uid, cid))
         if clip is None:
-            raise UnknownClip(self._explain(uid, cid))
+            raise self.unknown(ClipId(uid, cid))
         return clip
 
-    def _explain(self, uid: str, cid: str) -> str:
-        cids = [clip_id.cid for clip_id in self._clips if clip_id.uid == uid]
-        asked_uid, asked_cid = shortened(uid), shortened(cid)
+    def unknown(self, asked: ClipId) -> UnknownClip:
+        """The error for an id that no clip has, with the ids that there are."""
+        cids = [clip_id.cid for clip_id in self._clips if clip_id.uid == asked.uid]
+        uid, cid = shortened(asked.uid), shortened(asked.cid)
         if cids:
-            return f"Video {asked_uid!r} has no clip {asked_cid!r}; it has {listed(cids)}."
+            return UnknownClip(f"Video {uid!r} has no clip {cid!r}; it has {listed(cids)}.")
         uids = list(dict.fromkeys(clip_id.uid for clip_id in self._clips))
-        return (
-            f"There is no video {asked_uid!r}; there are {listed(uids)}. "
-            "GET /clips lists every clip."
+        return UnknownClip(
+            f"There is no video {uid!r}; there are {listed(uids)}. GET /clips lists every clip."
         )
 
 

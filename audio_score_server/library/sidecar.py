@@ -16,7 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
-from audio_score_server.references.files import read_regular
+from audio_score_server.library.files import read_regular
 
 _LOG = logging.getLogger(__name__)
 SUFFIXES: Final = (".txt", ".srt", ".vtt")

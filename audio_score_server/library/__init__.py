@@ -1,0 +1,1 @@
+"""Where reference clips are: found, read and kept."""

@@ -1,0 +1,127 @@
+"""The reference clips in a folder, and the texts beside them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from audio_score_server.library.clip import Clip, ClipChanged, ClipId, Library
+from audio_score_server.library.errors import LibraryUnavailable
+from audio_score_server.library.files import Stamp
+from audio_score_server.library.journal import Journal
+from audio_score_server.library.listing import SUFFIXES, FolderListing
+from audio_score_server.library.settling import settled_in_s
+from audio_score_server.library.texts import SidecarTexts
+from audio_score_server.library.watching import folder_changes
+
+_CASES: Final = tuple(suffix for lower in SUFFIXES for suffix in (lower, lower.upper()))
+
+
+class FolderSource:
+    """Clips ``<uid>_<cid>.<ending>`` in a folder; other files are told and left."""
+
+    def __init__(self, folder: Path, scan_interval_s: float = 5.0) -> None:
+        """``scan_interval_s``: how often to look where the file system tells nothing."""
+        self.folder = folder
+        self.journal = Journal(folder)
+        self._scan_interval_s = scan_interval_s
+        self._texts = SidecarTexts(folder)
+        self._listing = FolderListing(folder)
+
+    def read(self, clip: Clip) -> bytes:
+        """See ``ClipSource.read``."""
+        try:
+            with (self.folder / clip.name).open("rb") as stream:
+                content = stream.read()
+                stamp = Stamp.of(os.fstat(stream.fileno()))
+        except FileNotFoundError:
+            if not clip.version:
+                # Nor was it there when it was found: a link to nowhere.
+                raise
+            raise ClipChanged("the clip is gone") from None
+        if (stamp.size, stamp.version) != (clip.size, clip.version) or stamp.size != len(content):
+            raise ClipChanged("the clip has changed since it was found")
+        return content
+
+    def find(self, clip_id: ClipId) -> Clip | None:
+        """See ``ClipSource.find``."""
+        with self._shared():
+            return self.find_locked(clip_id)
+
+    def find_locked(self, clip_id: ClipId) -> Clip | None:
+        """As ``find``, for whoever has the journal's lock."""
+        if not _is_id(clip_id):
+            return None
+        for suffix in _CASES:
+            name = f"{clip_id}{suffix}"
+            try:
+                status = (self.folder / name).stat()
+            except OSError as error:
+                if error.errno == errno.ENAMETOOLONG:
+                    return None
+                if error.errno != errno.ENOENT or (self.folder / name).is_symlink():
+                    return Clip(clip_id, self, name, 0, "", None)
+                continue
+            if stat.S_ISREG(status.st_mode):
+                return self._clip(clip_id, name, Stamp.of(status))
+        if not self.folder.is_dir():
+            raise _unreadable(self.folder, os.strerror(errno.ENOENT))
+        return None
+
+    def library(self) -> Library:
+        """See ``ClipSource.library``."""
+        with self._shared():
+            try:
+                names, found = self._listing.scan()
+            except OSError as error:
+                raise _unreadable(self.folder, error.strerror) from error
+            library = Library(
+                # What is wrong with a file is told when the clip is read.
+                self._clip(clip_id, name, stamp, names)
+                if stamp
+                else Clip(clip_id, self, name, 0, "", None)
+                for clip_id, (name, stamp) in found.items()
+            )
+        self._texts.forget_all_but({clip.name for clip in library.clips()})
+        return library
+
+    def changes(self) -> AsyncGenerator[None, None]:
+        """See ``ClipSource.changes``."""
+        return folder_changes(self.folder, self._scan_interval_s)
+
+    def _clip(
+        self, clip_id: ClipId, name: str, stamp: Stamp, names: set[str] | None = None
+    ) -> Clip:
+        text = self._texts.of(name, names)
+        settled = settled_in_s(max(stamp.written, text.written))
+        return Clip(clip_id, self, name, stamp.size, stamp.version, text.text, settled)
+
+    @contextmanager
+    def _shared(self) -> Iterator[None]:
+        """While no writer is half done.
+
+        Raises:
+            LibraryUnavailable: one was killed half-way, and this process cannot end its work.
+        """
+        try:
+            with self.journal.shared():
+                yield
+        except OSError as error:
+            raise _unreadable(self.folder, error.strerror) from error
+
+
+def _unreadable(folder: Path, reason: str | None) -> LibraryUnavailable:
+    return LibraryUnavailable(f"The clips cannot be read: {folder} ({reason}).")
+
+
+def _is_id(clip_id: ClipId) -> bool:
+    """Whether a file can have it: a part of a name that does not lead out of the folder."""
+    uid, cid = clip_id.uid, clip_id.cid
+    if not uid or not cid or uid.startswith(".") or cid.startswith(".") or "_" in cid:
+        return False
+    return not any(letter in "/\\\0" or "\ud800" <= letter <= "\udfff" for letter in uid + cid)
