@@ -1,0 +1,1 @@
+"""The client: against a real server, and against one that behaves badly."""
