@@ -43,6 +43,17 @@ install_requirements() {
   echo "$wanted" >"$stamp"
 }
 
+# install_client: the client as it is in this folder, into .venv; what it needs is the server's, too.
+install_client() {
+  local stamp=".venv/installed-client" wanted
+  wanted=$(pwd && cat client/pyproject.toml)
+  [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && return
+  say "Installing the client into .venv"
+  .venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable client ||
+    fail "pip could not install the client; its own message is above."
+  echo "$wanted" >"$stamp"
+}
+
 # install_system PACKAGE ...: Debian packages whose programs, of the same name, are missing; through
 # apt where this user may. Fails, naming the packages, where it cannot.
 install_system() {
