@@ -7,7 +7,6 @@ import io
 import os
 import sys
 from pathlib import Path
-from typing import Final
 
 from tqdm import tqdm
 
@@ -15,11 +14,10 @@ from audio_score_server.assembly import transcriber
 from audio_score_server.errors import AudioScoreError
 from audio_score_server.library.clip import Clip
 from audio_score_server.library.folder import FolderSource
+from audio_score_server.library.writable_folder import DRAFT
 from audio_score_server.pipelines.collecting import collected
 from audio_score_server.pipelines.protocol import TranscriptionModel, TranscriptionOptions
 from audio_score_server.settings import Settings
-
-DRAFT: Final = ".txt.draft"
 
 
 def write_drafts(settings: Settings, model: str | None, language: str | None) -> int:

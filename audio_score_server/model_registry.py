@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar, cast
 
-from audio_score_server.errors import CapabilityUnsupported, NotReady, UnknownModel, shortened
+from audio_score_server.errors import (
+    CapabilityUnsupported,
+    NoModelError,
+    NotReady,
+    UnknownModel,
+    shortened,
+)
+from audio_score_server.library.clip import Library
 from audio_score_server.pipelines.protocol import Model, Scorer, TranscriptionModel
 
+_LOG = logging.getLogger(__name__)
 ModelT = TypeVar("ModelT")
 
 
@@ -87,6 +96,26 @@ class ModelRegistry:
         entry.needs = [self._entries[model.key] for model in entry.model.needs]
         for needed in entry.needs:
             needed.acquire()
+
+    async def start(self, library: Library, concurrency: int) -> None:
+        """Start each model; those that fail are told and left out like any that fail to load.
+
+        Args:
+            library: the clips to make ready for.
+            concurrency: clips that are encoded at once.
+
+        Raises:
+            NoModelError: not one could be started.
+        """
+        for model in self.models():
+            try:
+                await model.start(library, concurrency)
+            except Exception as error:
+                _LOG.warning("Model %s is left out: %r.", model.key, error)
+                _LOG.debug("How model %s failed to start:", model.key, exc_info=error)
+                await self.discard(model.key)
+        if not self.models():
+            raise NoModelError("None of the models could be started. The lines above say why.")
 
     def models(self) -> tuple[Model, ...]:
         """Those that requests may name, the default first."""

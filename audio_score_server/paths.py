@@ -6,6 +6,8 @@ from typing import Final
 
 SCORE_PATHS: Final = ("/score", "/score/")
 """Asked for a score, by ``POST``."""
+CLIPS_PREFIX: Final = "/clips/"
+"""Begins the addresses of single clips."""
 JOBS_FOLDER: Final = ".jobs"
 """In the cache's; no model can be called so."""
 TRANSCRIPTION_PATHS: Final = (

@@ -8,18 +8,18 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Literal
 
 from audio_score_server.errors import (
     DetailUnsupported,
-    NoModelError,
     NotReady,
     QueueFull,
 )
 from audio_score_server.health_monitor import HealthMonitor
-from audio_score_server.library.clip import Clip, ClipId, Library
+from audio_score_server.library.clip import Clip, ClipChanged, ClipId, Library
+from audio_score_server.live_library import LiveLibrary
 from audio_score_server.model_registry import (
     SCORE,
     Capability,
@@ -62,9 +62,9 @@ class ScoreService:
         self._concurrency = concurrency
         self._pool = ThreadPoolExecutor(cpu_threads, thread_name_prefix="cpu")
         self._plots = PlotQueue()
-        self._library = Library([])
+        self._library: LiveLibrary | None = None
+        self._following: asyncio.Task[None] | None = None
         self._models = ModelRegistry([])
-        self._updating = asyncio.Lock()
         self._monitor = HealthMonitor(
             self.models, lambda: self.state == "ready", limits.canary_interval_s, self._give_up
         )
@@ -85,7 +85,7 @@ class ScoreService:
             self._models = ModelRegistry(parts.models, parts.auxiliary)
             for model in self._models.all_models():
                 model.on_death = partial(loop.call_soon_threadsafe, partial(self._fail, model))
-            await self._start_models()
+            await self._models.start(self.library.current, self._concurrency)
         except BaseException:
             self.state = "failed"
             raise
@@ -94,28 +94,13 @@ class ScoreService:
         self.state = "ready"
         if self._limits.canary_interval_s:
             self._watch = asyncio.create_task(self._monitor.run(), name="health")
+        self._following = asyncio.create_task(self.library.follow(self._prepare), name="library")
         _LOG.info(
             "Ready after %.1f s: %s; %d clips.",
             self.uptime_s,
             ", ".join(model.key for model in self._models.models()),
-            len(self._library),
+            len(self.library.current),
         )
-
-    async def _start_models(self) -> None:
-        """Start each model; those that fail are told and left out like any that fail to load.
-
-        Raises:
-            NoModelError: not one could be started.
-        """
-        for model in self._models.models():
-            try:
-                await model.start(self._library, self._concurrency)
-            except Exception as error:
-                _LOG.warning("Model %s is left out: %r.", model.key, error)
-                _LOG.debug("How model %s failed to start:", model.key, exc_info=error)
-                await self._models.discard(model.key)
-        if not self._models.models():
-            raise NoModelError("None of the models could be started. The lines above say why.")
 
     def drain(self) -> None:
         """Take no new work; what is under way goes on, uploads too."""
@@ -127,8 +112,9 @@ class ScoreService:
     async def close(self) -> None:
         """Stop the models."""
         self.drain()
-        if self._watch is not None:
-            self._watch.cancel()
+        for task in (self._watch, self._following):
+            if task is not None:
+                task.cancel()
         await self._models.close()
         await asyncio.to_thread(self._pool.shutdown)
         await asyncio.to_thread(self._plots.close)
@@ -162,11 +148,14 @@ class ScoreService:
             AudioScoreError: see ``Scorer.score``.
         """
         with self.lease(model, SCORE, stages) as scorer:
-            clip = self._library.find(uid, cid)
             allowed_s = min(self._limits.request_s, allowed_s or self._limits.request_s)
             stages.deadline = stages.arrived + allowed_s
             async with stages.within_deadline():
-                return await scorer.score(clip, upload, stages, detailed)
+                while True:
+                    clip = await self.library.resolve(ClipId(uid, cid))
+                    # One that changes in this very moment is looked for once more.
+                    with suppress(ClipChanged):
+                        return await scorer.score(clip, upload, stages, detailed)
 
     @contextmanager
     def lease(
@@ -198,7 +187,7 @@ class ScoreService:
             RequestError: there is no such clip or model.
             AudioScoreError: see ``Scorer.score_all``.
         """
-        clips = [self._library.find(each.uid, each.cid) for each in ids]
+        clips = [self.library.current.find(each.uid, each.cid) for each in ids]
         with self._models.lease(model, SCORE) as scorer:
             return await scorer.score_all(clips, upload)
 
@@ -238,13 +227,14 @@ class ScoreService:
         if self.state != "ready":
             return
         text = f"Model {key} is given up, {reason}. The process ends; a fresh one may fare better."
-        _LOG.critical(text)
-        self.state = "failed"
-        self.on_failure(NotReady(text))
+        self._end(text, NotReady(text))
 
     def _fail(self, model: Model, cause: BaseException) -> None:
         """A device has failed for good: a fresh process may fare better."""
-        _LOG.critical("The device of model %s has failed: %s.", model.key, cause)
+        self._end(f"The device of model {model.key} has failed: {cause}.", cause)
+
+    def _end(self, text: str, cause: BaseException) -> None:
+        _LOG.critical("%s", text)
         if self.state != "failed":
             self.state = "failed"
             self.on_failure(cause)
@@ -267,22 +257,38 @@ class ScoreService:
         """Those that can do something, the default first."""
         return self._models.able(capability)
 
+    @property
+    def library(self) -> LiveLibrary:
+        """The clips.
+
+        Raises:
+            NotReady: the server is starting.
+        """
+        if self._library is None:
+            raise NotReady(f"The server is {self.state}. Try again shortly.")
+        return self._library
+
     def clips(self) -> list[Clip]:
         """Every clip that some model can compare with."""
         scorers = self._models.able(SCORE)
         return [
             clip
-            for clip in self._library.clips()
+            for clip in (self._library.current.clips() if self._library else ())
             if not all(scorer.failed(clip) for scorer in scorers)
         ]
 
-    async def use(self, library: Library) -> None:
-        """Serve another version of the library, from the moment that every model is ready for it.
+    async def refresh(self) -> None:
+        """Take the library over as it is now, without waiting for the source to tell.
 
-        Meanwhile requests are served from the version before; those under way end with the clips
-        that they began with. Cohort and levels follow the library.
+        Raises:
+            LibraryUnavailable: the source cannot be read.
         """
-        async with self._updating:
-            for model in self._models.all_models():
-                await model.use(library, self._concurrency)
-            self._library = library
+        await self.library.look(self._prepare)
+
+    async def _prepare(self, library: Library) -> None:
+        """Make every model ready for another version of the library, cohort and levels too.
+
+        Meanwhile requests go on; those under way end with the clips that they began with.
+        """
+        for model in self._models.all_models():
+            await model.use(library, self._concurrency)

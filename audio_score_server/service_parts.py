@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from audio_score_server.library.clip import Library
+from audio_score_server.live_library import LiveLibrary
 from audio_score_server.pipelines.protocol import Model
 
 
@@ -26,11 +26,11 @@ class Parts:
     """What a service is made of once loaded.
 
     Attributes:
-        library: the clips.
+        library: the clips, and where they are.
         models: in order of preference.
         auxiliary: models that only serve those.
     """
 
-    library: Library
+    library: LiveLibrary
     models: tuple[Model, ...]
     auxiliary: tuple[Model, ...] = ()

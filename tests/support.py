@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import av
 import numpy as np
@@ -233,6 +233,9 @@ class MemorySource:
         if version != clip.version:
             raise ClipChanged("the clip has changed since it was found")
         return content
+
+    def open(self, clip: Clip) -> BinaryIO:
+        return io.BytesIO(self.read(clip))
 
     def find(self, clip_id: ClipId) -> Clip | None:
         return self.library().get(clip_id)

@@ -14,7 +14,7 @@ from audio_score_server.audio.decode import DecodeLimits
 from audio_score_server.audio.vad import VAD_RATE
 from audio_score_server.batching import Batcher, BatchLimits
 from audio_score_server.domain import Encoding, Utterance
-from audio_score_server.library.clip import Library
+from audio_score_server.live_library import LiveLibrary
 from audio_score_server.pipelines.local import LocalPipeline
 from audio_score_server.pipelines.options import LocalOptions
 from audio_score_server.pipelines.protocol import Scorer
@@ -38,7 +38,7 @@ class Surroundings:
     metrics: Metrics
 
 
-def build_pipelines(loaded: list[Loaded], library: Library, around: Surroundings) -> Parts:
+def build_pipelines(loaded: list[Loaded], library: LiveLibrary, around: Surroundings) -> Parts:
     """A pipeline for each model; the first that hears phones helps the others."""
     phone_entry = next((each for each in loaded if each.model.hears_phones), None)
     phone_model = None

@@ -14,7 +14,8 @@ from audio_score_server.assembly.models import PHONE_MODEL, load_models, phone_m
 from audio_score_server.assembly.pipelines import Surroundings, build_pipelines
 from audio_score_server.library.clip import ClipSource, Library
 from audio_score_server.library.errors import LibraryUnavailable
-from audio_score_server.library.folder import FolderSource
+from audio_score_server.library.writable_folder import WritableFolder
+from audio_score_server.live_library import LiveLibrary
 from audio_score_server.pipelines.protocol import Model
 from audio_score_server.references.prune import prune
 from audio_score_server.service import ScoreService
@@ -68,7 +69,9 @@ def _model_threads(settings: Settings, threads: int) -> int:
 
 
 async def _load(settings: Settings, metrics: Metrics, pool: ThreadPoolExecutor) -> Parts:
-    source = FolderSource(settings.video_clip_dir)
+    source = WritableFolder(
+        settings.video_clip_dir, settings.library_scan_interval_s, settings.max_library_bytes
+    )
     library = await asyncio.to_thread(_library, source)
     loaded = await asyncio.to_thread(load_models, settings)
     if not settings.disable_cache_flush:
@@ -76,4 +79,5 @@ async def _load(settings: Settings, metrics: Metrics, pool: ThreadPoolExecutor) 
         if phone_model_wanted(settings):
             keys.append(PHONE_MODEL.key)
         await asyncio.to_thread(prune, settings.cache_dir, keys, library)
-    return build_pipelines(loaded, library, Surroundings(settings, pool, metrics))
+    live = LiveLibrary(source, library)
+    return build_pipelines(loaded, live, Surroundings(settings, pool, metrics))

@@ -10,7 +10,7 @@ from typing import Final
 
 import jinja2
 
-from audio_score_server.paths import SCORE_PATHS, TRANSCRIPTION_PATHS
+from audio_score_server.paths import CLIPS_PREFIX, SCORE_PATHS, TRANSCRIPTION_PATHS
 
 CONFIG: Final = "nginx.conf"
 PID: Final = "nginx.pid"
@@ -45,6 +45,7 @@ class NginxConfig:
         max_upload_bytes: largest that a server takes.
         request_timeout_s: longest time that a server takes for a request.
         max_transcription_bytes: as ``max_upload_bytes``, of a recording to transcribe.
+        max_clip_bytes: as ``max_upload_bytes``, of a clip.
         transcription_timeout_s: as ``request_timeout_s``, of a transcription.
         health_timeout_s: after which a server that does not answer is replaced.
         shutdown_timeout_s: how long requests may go on after a request to stop.
@@ -64,6 +65,7 @@ class NginxConfig:
     max_upload_bytes: int
     request_timeout_s: float
     max_transcription_bytes: int
+    max_clip_bytes: int
     transcription_timeout_s: float
     health_timeout_s: float
     shutdown_timeout_s: float
@@ -110,6 +112,7 @@ def render(config: NginxConfig) -> str:
         temp_dirs=temp_dirs,
         score_paths=SCORE_PATHS,
         transcription_paths=TRANSCRIPTION_PATHS,
+        clips_prefix=CLIPS_PREFIX,
         body_overhead_bytes=BODY_OVERHEAD_BYTES,
     )
 

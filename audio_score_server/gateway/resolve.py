@@ -91,6 +91,7 @@ def _nginx_config(
         max_upload_bytes=settings.max_upload_bytes,
         request_timeout_s=settings.request_timeout_s,
         max_transcription_bytes=settings.max_transcription_bytes,
+        max_clip_bytes=settings.max_clip_bytes,
         transcription_timeout_s=settings.transcription_timeout_s,
         health_timeout_s=gateway.health_timeout,
         shutdown_timeout_s=gateway.shutdown_timeout,
@@ -142,4 +143,6 @@ def _authorize(settings: Settings) -> Authorize:
     """Who may ask for scores may read the metrics."""
     if settings.api_keys_file is None:
         return lambda _: True
-    return ApiKeys.load(settings.api_keys_file).admits
+    files = (settings.api_keys_file, settings.admin_keys_file)
+    keys = [ApiKeys.load(path) for path in files if path is not None]
+    return lambda header: any(each.admits(header) for each in keys)

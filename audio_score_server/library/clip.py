@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import BinaryIO, Final, Protocol
 
 from audio_score_server.errors import UnknownClip, shortened
 
@@ -51,6 +51,15 @@ class ClipSource(Protocol):
 
         Raises:
             LibraryUnavailable: the source cannot be read.
+        """
+        ...
+
+    def open(self, clip: Clip) -> BinaryIO:
+        """The clip's file, in the clip's own version and seekable, for the caller to close.
+
+        Raises:
+            ClipChanged: it has another version by now, or is gone.
+            OSError: it cannot be read.
         """
         ...
 
@@ -151,11 +160,13 @@ class Library:
 
     def unknown(self, asked: ClipId) -> UnknownClip:
         """The error for an id that no clip has, with the ids that there are."""
-        cids = [clip_id.cid for clip_id in self._clips if clip_id.uid == asked.uid]
+        # One that has just been taken away may be among them yet.
+        others = [clip_id for clip_id in self._clips if clip_id != asked]
+        cids = [clip_id.cid for clip_id in others if clip_id.uid == asked.uid]
         uid, cid = shortened(asked.uid), shortened(asked.cid)
         if cids:
             return UnknownClip(f"Video {uid!r} has no clip {cid!r}; it has {listed(cids)}.")
-        uids = list(dict.fromkeys(clip_id.uid for clip_id in self._clips))
+        uids = list(dict.fromkeys(clip_id.uid for clip_id in others))
         return UnknownClip(
             f"There is no video {uid!r}; there are {listed(uids)}. GET /clips lists every clip."
         )

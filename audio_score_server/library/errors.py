@@ -47,9 +47,3 @@ class LibraryUnavailable(AudioScoreError):
     """Clips cannot be read or written now."""
 
     code: ClassVar[str] = "library_unavailable"
-
-
-class ClipUnsettled(AudioScoreError):
-    """A clip is being written at the moment."""
-
-    code: ClassVar[str] = "clip_unsettled"

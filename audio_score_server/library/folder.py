@@ -8,7 +8,7 @@ import stat
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from audio_score_server.library.clip import Clip, ClipChanged, ClipId, Library
 from audio_score_server.library.errors import LibraryUnavailable
@@ -33,19 +33,28 @@ class FolderSource:
         self._texts = SidecarTexts(folder)
         self._listing = FolderListing(folder)
 
-    def read(self, clip: Clip) -> bytes:
-        """See ``ClipSource.read``."""
+    def open(self, clip: Clip) -> BinaryIO:
+        """See ``ClipSource.open``."""
         try:
-            with (self.folder / clip.name).open("rb") as stream:
-                content = stream.read()
-                stamp = Stamp.of(os.fstat(stream.fileno()))
+            stream = (self.folder / clip.name).open("rb")
         except FileNotFoundError:
             if not clip.version:
                 # Nor was it there when it was found: a link to nowhere.
                 raise
             raise ClipChanged("the clip is gone") from None
-        if (stamp.size, stamp.version) != (clip.size, clip.version) or stamp.size != len(content):
-            raise ClipChanged("the clip has changed since it was found")
+        try:
+            _check(stream, clip)
+        except BaseException:
+            stream.close()
+            raise
+        return stream
+
+    def read(self, clip: Clip) -> bytes:
+        """See ``ClipSource.read``."""
+        with self.open(clip) as stream:
+            content = stream.read()
+            # Somebody may have written into it meanwhile.
+            _check(stream, clip)
         return content
 
     def find(self, clip_id: ClipId) -> Clip | None:
@@ -113,6 +122,17 @@ class FolderSource:
                 yield
         except OSError as error:
             raise _unreadable(self.folder, error.strerror) from error
+
+
+def _check(stream: BinaryIO, clip: Clip) -> None:
+    """See whether an open file is the clip's, in its version.
+
+    Raises:
+        ClipChanged: it is not.
+    """
+    stamp = Stamp.of(os.fstat(stream.fileno()))
+    if (stamp.size, stamp.version) != (clip.size, clip.version):
+        raise ClipChanged("the clip has changed since it was found")
 
 
 def _unreadable(folder: Path, reason: str | None) -> LibraryUnavailable:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final, Protocol, runtime_checkable
+from typing import BinaryIO, Final, Protocol, runtime_checkable
 
 from audio_score_server.library.clip import Clip, ClipId, ClipSource
 from audio_score_server.library.errors import InvalidClipName, PreconditionFailed
@@ -24,11 +23,11 @@ class Media:
     """A clip's file on its way into a library.
 
     Attributes:
-        path: of a local file that is complete and belongs to the source from now on.
-        suffix: its ending, one of ``MEDIA_SUFFIXES``.
+        stream: the whole file, seekable.
+        suffix: its ending, one of ``listing.SUFFIXES``, in small letters.
     """
 
-    path: Path
+    stream: BinaryIO
     suffix: str
 
 

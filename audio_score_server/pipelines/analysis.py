@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from audio_score_server.domain import Contours, Encoding, IntArray, Reference, Score
+from audio_score_server.domain import Contours, Encoding, IntArray, Reference, Score, Waveform
 from audio_score_server.language.languages import Language
 from audio_score_server.language.lexicon import SpokenWord
 from audio_score_server.pipelines.protocol import Analysis
@@ -26,6 +26,34 @@ class EncodedPair:
 
     reference: Reference
     encoding: Encoding
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedRecording:
+    """A recording as the models encoded it.
+
+    Attributes:
+        waveform: its sound.
+        encoding: by the model itself.
+        phones: by the auxiliary phone model, with the clip, where it has a say.
+    """
+
+    waveform: Waveform
+    encoding: Encoding
+    phones: EncodedPair | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClipReferences:
+    """A clip as the models encoded it, all in one version.
+
+    Attributes:
+        own: by the model itself.
+        phones: by the auxiliary phone model, where it has a say.
+    """
+
+    own: Reference
+    phones: Reference | None
 
 
 def analyse(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from audio_score_server.library.clip import BUILT_IN, Clip, Library
+from audio_score_server.library.clip import BUILT_IN, Clip, Library, VersionKey
 from audio_score_server.pipelines.references import ReferenceProvider
 from audio_score_server.pipelines.threads import run_in
 from audio_score_server.similarity.cohort import built_in_speech, choose_cohort
@@ -22,8 +22,21 @@ _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class Measure:
+    """An audio similarity, and what went into it: nothing else, so it cannot be stale.
+
+    Attributes:
+        similarity: for scores.
+        made_of: versions of the clips of the cohort.
+    """
+
+    similarity: AlignedSimilarity
+    made_of: tuple[VersionKey, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Calibrator:
-    """Makes a model's measure for one version of the library.
+    """Makes a model's measure for one version of the library after the other.
 
     Attributes:
         key: the model's.
@@ -41,17 +54,25 @@ class Calibrator:
     pool: ThreadPoolExecutor
     concurrency: int
 
-    async def measure(self, library: Library) -> AlignedSimilarity:
-        """The measure by the library's cohort; nothing of it is kept, so nothing can be stale."""
-        cohort = await self._cohort(library)
-        projection = await self._projection(cohort) if self.fitted else None
-        return AlignedSimilarity(cohort, projection, await self._reserve(cohort))
+    async def measure(self, library: Library, before: Measure | None) -> Measure:
+        """The measure by a version of the library.
 
-    async def _cohort(self, library: Library) -> list[Impostor]:
+        Most changes of a library change nobody of its cohort: then the measure stays what it was
+        before, and so do the scores of all clips that have not changed.
+        """
+        usable = [clip for clip in library.clips() if not self.references.failed(clip)]
+        clips = await run_in(self.pool, choose_cohort, usable)
+        made_of = tuple(clip.version_key for clip in clips)
+        if before is not None and before.made_of == made_of:
+            return before
+        cohort = await self._cohort(clips)
+        projection = await self._projection(cohort) if self.fitted else None
+        reserve = await self._reserve(cohort)
+        similarity = await run_in(self.pool, AlignedSimilarity, cohort, projection, reserve)
+        return Measure(similarity, made_of)
+
+    async def _cohort(self, clips: Sequence[Clip]) -> list[Impostor]:
         """Those of the cohort that can be encoded."""
-        clips = choose_cohort(
-            [clip for clip in library.clips() if not self.references.failed(clip)]
-        )
         built_in = [each for each in clips if each.id.uid == BUILT_IN]
         _LOG.info(
             "%s: lines are told apart by %d clips, %d of them built in.",

@@ -8,7 +8,6 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 from audio_score_server.audio.contours import contours
@@ -25,12 +24,18 @@ from audio_score_server.domain import (
 from audio_score_server.errors import QueueFull
 from audio_score_server.language.languages import language_of_library
 from audio_score_server.library.clip import Clip, Library
-from audio_score_server.pipelines.analysis import EncodedPair
-from audio_score_server.pipelines.calibration import Calibrator
+from audio_score_server.pipelines.analysis import ClipReferences, EncodedPair, EncodedRecording
+from audio_score_server.pipelines.calibration import Calibrator, Measure
 from audio_score_server.pipelines.canary import Canary, find_canary
 from audio_score_server.pipelines.comparison import Comparator
 from audio_score_server.pipelines.options import LocalOptions
-from audio_score_server.pipelines.protocol import Model, ScoreResult, Traffic, Upload
+from audio_score_server.pipelines.protocol import (
+    Model,
+    ReferenceStatus,
+    ScoreResult,
+    Traffic,
+    Upload,
+)
 from audio_score_server.pipelines.references import ReferenceProvider
 from audio_score_server.pipelines.threads import retrieve_exception, run_in
 from audio_score_server.references.store import ReferenceStore
@@ -38,21 +43,6 @@ from audio_score_server.runners.protocol import Runner
 from audio_score_server.telemetry.stages import Stages
 
 _LOG = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class EncodedRecording:
-    """A recording as the models encoded it.
-
-    Attributes:
-        waveform: its sound.
-        encoding: by the model itself.
-        phones: by the auxiliary phone model, with the clip, where it has a say.
-    """
-
-    waveform: Waveform
-    encoding: Encoding
-    phones: EncodedPair | None
 
 
 class LocalPipeline:
@@ -87,6 +77,7 @@ class LocalPipeline:
         self._starting = asyncio.Lock()
         self._started = False
         self._canary: Canary | None = None
+        self._measure: Measure | None = None
         batcher.on_death = lambda error: self.on_death(error)
 
     def _comparator(self) -> Comparator:
@@ -99,19 +90,17 @@ class LocalPipeline:
             if self._started:
                 return
             if self._phone_model is not None:
-                await self._start_phone_model(self._phone_model, library, concurrency)
+                await self._start_phones(self._phone_model, library, concurrency)
             await self._batcher.call(self._runner.warm_up)
             await self.use(library, concurrency)
             if self._options.watched:
                 self._canary = await self._find_canary(library)
             self._started = True
 
-    async def _start_phone_model(
-        self, phone_model: LocalPipeline, library: Library, concurrency: int
-    ) -> None:
+    async def _start_phones(self, model: LocalPipeline, library: Library, concurrency: int) -> None:
         """Where it only explains, this model can do without."""
         try:
-            await phone_model.start(library, concurrency)
+            await model.start(library, concurrency)
         except Exception as error:
             if self._options.features == "phones":
                 raise
@@ -121,23 +110,30 @@ class LocalPipeline:
 
     async def use(self, library: Library, concurrency: int) -> None:
         """Make ready for a version of the library, while requests for another go on."""
-        texts = [clip.text for clip in library.clips() if clip.text]
-        self.references.language = language_of_library(texts)
-        warning = await run_in(self._pool, self._runner.compatibility_warning, texts)
+        clips = library.clips()
+        texts = [clip.text for clip in clips if clip.text]
+        self.references.language = await run_in(self._pool, language_of_library, texts)
+        new_texts = [clip.text for clip in self.references.new_among(clips) if clip.text]
+        warning = await run_in(self._pool, self._runner.compatibility_warning, new_texts)
         if warning:
             _LOG.warning("Model %s: %s.", self.key, warning)
-        await self.references.build(library.clips(), concurrency)
+        await self.references.use(library, concurrency)
         if self._options.aligned:
-            teacher = self._phone_model.references if self._phone_model else None
-            calibrator = Calibrator(
-                self.key,
-                self.references,
-                teacher,
-                self._options.fitted,
-                self._pool,
-                concurrency,
-            )
-            self.comparator.similarity = await calibrator.measure(library)
+            self._measure = await self._calibrator(concurrency).measure(library, self._measure)
+            self.comparator.similarity = self._measure.similarity
+
+    def _calibrator(self, concurrency: int) -> Calibrator:
+        teacher = self._phone_model.references if self._phone_model else None
+        fitted = self._options.fitted
+        return Calibrator(self.key, self.references, teacher, fitted, self._pool, concurrency)
+
+    async def prepare(self, clip: Clip) -> None:
+        """See ``Scorer.prepare``."""
+        await self._references_of(clip)
+
+    async def reference_status(self, clip: Clip) -> ReferenceStatus:
+        """See ``Scorer.reference_status``."""
+        return await self.references.status(clip)
 
     async def close(self) -> None:
         """Refuse what still waits and let go of the model."""
@@ -166,10 +162,11 @@ class LocalPipeline:
     ) -> ScoreResult:
         """See ``Scorer.score``."""
         with self._batcher.admit(left_s=stages.deadline - time.monotonic()) as ticket:
-            reference = await self.references.reference(clip)
-            recorded = await self._encode(ticket, clip, reference, upload, stages)
+            # Before the recording is read: of a clip that changes now, the next version is asked.
+            references = await self._references_of(clip)
+            recorded = await self._encode(ticket, references, upload, stages)
             with stages.measure("score"):
-                return await self._compare(clip, reference, recorded, detailed)
+                return await self._compare(clip, references.own, recorded, detailed)
 
     async def score_all(self, clips: Sequence[Clip], upload: Upload) -> list[ScoreResult]:
         """See ``Scorer.score_all``."""
@@ -201,11 +198,6 @@ class LocalPipeline:
             encodings |= dict(zip(places, (encoding, *encoding.others), strict=True))
         return [EncodedPair(each, encodings[place]) for place, each in enumerate(references)]
 
-    async def encode(self, clip: Clip, waveform: Waveform) -> EncodedPair:
-        """A recording that another model has admitted, as this one encodes it."""
-        reference = await self.references.reference(clip)
-        return EncodedPair(reference, await self.encode_against(reference.transcript, waveform))
-
     async def encode_against(self, expected: Transcript, waveform: Waveform) -> Encoding:
         """A sound that should say ``expected``, for callers that bound their own number."""
         # Announced before it is prepared: whoever is first waits a little for it.
@@ -216,20 +208,19 @@ class LocalPipeline:
     async def _encode(
         self,
         ticket: Ticket[Utterance[Any], Encoding],
-        clip: Clip,
-        reference: Reference,
+        references: ClipReferences,
         upload: Upload,
         stages: Stages,
     ) -> EncodedRecording:
         with stages.measure("decode"):
             waveform, features = await run_in(self._pool, self._prepare, upload)
         stages.audio_s = waveform.seconds
-        # Both at once: on two devices, or on one that has room, the second costs nothing.
-        phones = asyncio.create_task(self._encode_phones(clip, reference, waveform, stages))
+        # Both at once: on two devices, or on one with room, the second costs nothing.
+        phones = asyncio.create_task(self._encode_phones(references, waveform, stages))
         phones.add_done_callback(retrieve_exception)
         try:
             submitted = time.monotonic()
-            utterance = Utterance(features, reference.transcript)
+            utterance = Utterance(features, references.own.transcript)
             outcome = await ticket.submit(utterance, waveform.seconds)
             stages.add("queue", submitted, outcome.queued_s)
             stages.add("device", submitted + outcome.queued_s, outcome.device_s)
@@ -238,21 +229,33 @@ class LocalPipeline:
             phones.cancel()
 
     async def _encode_phones(
-        self, clip: Clip, reference: Reference, waveform: Waveform, stages: Stages
+        self, references: ClipReferences, waveform: Waveform, stages: Stages
     ) -> EncodedPair | None:
         """By the auxiliary phone model, where it has a say."""
-        if self._phone_model is None or not self.comparator.uses_phones(reference):
+        if self._phone_model is None or references.phones is None:
             return None
         with stages.measure("phones"):
-            return await self._phone_model.encode(clip, waveform)
+            transcript = references.phones.transcript
+            encoding = await self._phone_model.encode_against(transcript, waveform)
+        return EncodedPair(references.phones, encoding)
+
+    async def _references_of(self, clip: Clip) -> ClipReferences:
+        """The clip as this model and, where it has a say, the auxiliary phone model encoded it.
+
+        Raises:
+            ClipChanged: it has another version by now.
+        """
+        own = await self.references.reference(clip)
+        if self._phone_model is None or not self.comparator.uses_phones(own):
+            return ClipReferences(own, None)
+        return ClipReferences(own, await self._phone_model.references.reference(clip))
 
     async def _encode_all_phones(
         self, clips: Sequence[Clip], pairs: Sequence[EncodedPair], waveform: Waveform
     ) -> list[EncodedPair | None]:
         """As ``_encode_phones``, for several clips."""
-        wanted = [
-            place for place, pair in enumerate(pairs) if self.comparator.uses_phones(pair.reference)
-        ]
+        uses_phones = self.comparator.uses_phones
+        wanted = [place for place, pair in enumerate(pairs) if uses_phones(pair.reference)]
         if self._phone_model is None or not wanted:
             return [None] * len(clips)
         encoded = await self._phone_model.encode_all([clips[place] for place in wanted], waveform)
@@ -275,14 +278,14 @@ class LocalPipeline:
 
     async def _canary_of(self, clip: Clip) -> Canary:
         # Kept: files that are changed or go later say nothing about the model.
-        reference = await self.references.reference(clip)
+        references = await self._references_of(clip)
         sound = await run_in(self._pool, clip.read)
 
         async def probe() -> Score:
             """As if the clip's own sound were uploaded, however many requests are under way."""
             with self._batcher.admit(bounded=False) as ticket:
-                encoded = await self._encode(ticket, clip, reference, lambda: sound, Stages())
-                return (await self._compare(clip, reference, encoded, detailed=False)).score
+                encoded = await self._encode(ticket, references, lambda: sound, Stages())
+                return (await self._compare(clip, references.own, encoded, detailed=False)).score
 
         canary = Canary(probe, lambda: self._batcher.batches)
         await canary.record_baseline()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol, runtime_checkable
+from typing import BinaryIO, Literal, Protocol, runtime_checkable
 
 from audio_score_server.domain import Contours, ModelInfo, Score
 from audio_score_server.errors import QueueFull
@@ -12,6 +12,25 @@ from audio_score_server.library.clip import Clip, Library
 from audio_score_server.scoring.detail import Detail
 from audio_score_server.telemetry.stages import Stages
 from audio_score_server.transcription.words import Segment
+
+ReferenceState = Literal["ready", "pending", "failed"]
+"""Of a clip, for one model: encoded, yet to be encoded, or not to be encoded at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceStatus:
+    """A clip as one model has it.
+
+    Attributes:
+        state: how far its reference is.
+        language: code of the language it is in, where that is known.
+        duration_s: of its sound, in seconds, where that is known.
+    """
+
+    state: ReferenceState
+    language: str | None = None
+    duration_s: float | None = None
+
 
 Upload = Callable[[], bytes]
 """Reads an uploaded file, which may be on disk."""
@@ -106,6 +125,19 @@ class Scorer(Model, Protocol):
         """Whether nothing can be compared with the clip."""
         ...
 
+    async def reference_status(self, clip: Clip) -> ReferenceStatus:
+        """Whether recordings can be compared with the clip at once, later, or not at all."""
+        ...
+
+    async def prepare(self, clip: Clip) -> None:
+        """Encode a clip that recordings will be compared with, unless that is done.
+
+        Raises:
+            ReferenceMissing: the clip cannot be used.
+            ClipChanged: it has another version by now.
+        """
+        ...
+
     async def score(
         self, clip: Clip, upload: Upload, stages: Stages, detailed: bool = False
     ) -> ScoreResult:
@@ -121,6 +153,7 @@ class Scorer(Model, Protocol):
             AudioError: the recording cannot be used.
             DetailUnsupported: the model gives scores alone.
             ReferenceMissing: the clip cannot be used.
+            ClipChanged: it has another version by now; the upload was not read.
             BatchError: the model failed on this recording.
             QueueFull: too many requests are under way.
             DeviceMemoryError: the recording does not fit into the device's memory.

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
+from weakref import WeakValueDictionary
 
 from audio_score_server.audio.contours import contours
 from audio_score_server.audio.decode import DecodeLimits, decode
@@ -20,9 +21,9 @@ from audio_score_server.domain import (
     Utterance,
     Waveform,
 )
-from audio_score_server.errors import AudioError
 from audio_score_server.language.languages import Language
-from audio_score_server.library.clip import Clip, ClipId
+from audio_score_server.library.clip import Clip, ClipId, Library, VersionKey
+from audio_score_server.pipelines.protocol import ReferenceStatus
 from audio_score_server.pipelines.threads import run_in
 from audio_score_server.references.build import ReferenceBuilder, broken
 from audio_score_server.references.entry import EntryInvalid
@@ -57,21 +58,46 @@ class ReferenceProvider:
         self._pool = pool
         self._limits = limits
         self._builder = ReferenceBuilder(key, store, self._encode)
-        self._rebuilding = asyncio.Lock()
+        self._ready: set[VersionKey] = set()
+        self._locks = WeakValueDictionary[VersionKey, asyncio.Lock]()
 
     def failed(self, clip: Clip) -> bool:
         """Whether the clip could not be encoded."""
         return clip.version_key in self._builder.failures
 
+    def new_among(self, clips: Sequence[Clip]) -> list[Clip]:
+        """Those that no version of the library before had as they are."""
+        return [clip for clip in clips if clip.version_key not in self._ready]
+
     async def build(self, clips: Sequence[Clip], concurrency: int) -> None:
         """Complete the cache, ``concurrency`` clips at once; those that fail are logged."""
         await self._builder.build_missing(list(clips), concurrency)
+
+    async def use(self, library: Library, concurrency: int) -> None:
+        """Complete the cache for a version of the library: for what is new in it."""
+        clips = library.clips()
+        await self.build(self.new_among(clips), concurrency)
+        self._ready = {clip.version_key for clip in clips}
+        self._builder.forget_failures_but(self._ready)
+
+    async def status(self, clip: Clip) -> ReferenceStatus:
+        """How far the clip's reference is."""
+        if self.failed(clip):
+            return ReferenceStatus("failed")
+        try:
+            reference = await run_in(self._pool, self.store.read, clip)
+        except EntryInvalid:
+            return ReferenceStatus("pending")
+        contours = reference.contours
+        duration_s = len(contours.level_db) * contours.step_s
+        return ReferenceStatus("ready", reference.transcript.language, duration_s)
 
     async def reference(self, clip: Clip) -> Reference:
         """The reference of a clip.
 
         Raises:
             ReferenceMissing: the clip cannot be used; the log says why.
+            ClipChanged: it has another version by now.
         """
         remembered = self.store.remembered(clip)
         if remembered is not None:
@@ -81,7 +107,7 @@ class ReferenceProvider:
         try:
             return await run_in(self._pool, self.store.read, clip)
         except EntryInvalid:
-            return await self._rebuild(clip)
+            return await self._build_now(clip)
 
     async def features_of(
         self, clips: Sequence[Clip], concurrency: int
@@ -96,17 +122,16 @@ class ReferenceProvider:
                 _LOG.warning("Model %s: does without %s: %s.", self._key, clip.name, reason)
         return found
 
-    async def _rebuild(self, clip: Clip) -> Reference:
-        """One at a time: requests that wait here find the entry that the first one rebuilt."""
-        async with self._rebuilding:
+    async def _build_now(self, clip: Clip) -> Reference:
+        """Once: requests that wait here find the entry that the first one built."""
+        lock = self._locks.setdefault(clip.version_key, asyncio.Lock())
+        async with lock:
+            if self.failed(clip):
+                raise broken(clip)
             try:
                 return await run_in(self._pool, self.store.read, clip)
             except EntryInvalid as reason:
-                try:
-                    return await self._builder.rebuild(clip, reason)
-                except (AudioError, OSError) as error:
-                    self._builder.report(clip, error)
-                    raise broken(clip) from error
+                return await self._builder.build_now(clip, reason)
 
     async def _encode(self, clip: Clip) -> Reference:
         expected = await run_in(self._pool, self._expected, clip.text) if clip.text else None

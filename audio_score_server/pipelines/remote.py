@@ -13,7 +13,13 @@ from audio_score_server.audio.decode import DecodeLimits, decode
 from audio_score_server.domain import ModelInfo, Waveform
 from audio_score_server.errors import AudioError, DetailUnsupported, QueueFull
 from audio_score_server.library.clip import Clip, Library
-from audio_score_server.pipelines.protocol import Model, ScoreResult, Traffic, Upload
+from audio_score_server.pipelines.protocol import (
+    Model,
+    ReferenceStatus,
+    ScoreResult,
+    Traffic,
+    Upload,
+)
 from audio_score_server.references.build import broken, complaint
 from audio_score_server.remote.scorer import RemoteScorer
 from audio_score_server.telemetry.stages import Stages
@@ -58,6 +64,13 @@ class RemotePipeline:
         """Clips are first read when they are asked for."""
         return False
 
+    async def reference_status(self, clip: Clip) -> ReferenceStatus:
+        """Ready: clips are sent as they are."""
+        return ReferenceStatus("ready")
+
+    async def prepare(self, clip: Clip) -> None:
+        """Nothing is encoded here."""
+
     def full(self, left_s: float) -> QueueFull | None:
         """By the number under way alone: nobody knows how long the other's queue is."""
         if self._under_way >= self._capacity:
@@ -83,8 +96,8 @@ class RemotePipeline:
         self._under_way += 1
         try:
             with stages.measure("decode"):
-                recording = await self._in_pool(self._decode, upload)
                 reference = await self._in_pool(self._reference, clip)
+                recording = await self._in_pool(self._decode, upload)
             stages.audio_s = recording.seconds
             with stages.measure("device"):
                 return ScoreResult(await self._scorer.score(reference, recording, clip.text))

@@ -7,12 +7,13 @@ import logging
 import math
 import time
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import asynccontextmanager, suppress
 from typing import Final, Literal
 
-from audio_score_server.domain import Reference
+from audio_score_server.domain import Contours, Reference
 from audio_score_server.errors import (
+    AudioError,
     BatchError,
     DeviceMemoryError,
     EmptyAudio,
@@ -30,6 +31,8 @@ from audio_score_server.references.tensors import as_kept
 
 _LOG = logging.getLogger(__name__)
 _RETRY_S: Final = 0.05
+_PATIENCE_S: Final = 10.0
+"""Longest wait for another worker, which may be stuck."""
 
 Encode = Callable[[Clip], Awaitable[Reference]]
 
@@ -63,6 +66,11 @@ def complaint(error: Exception) -> tuple[str, str]:
     return reason.rstrip("."), "Mend it, or take it out of the folder."
 
 
+def is_silent(contours: Contours) -> bool:
+    """Whether there is nothing in a clip to be compared with: every recording would score 0."""
+    return float(contours.level_db.max(initial=-math.inf)) < _SILENT_DB
+
+
 def broken(clip: Clip) -> ReferenceMissing:
     """For whoever sent the recording; why, the log has told whoever can mend it."""
     return ReferenceMissing(
@@ -84,6 +92,8 @@ class ReferenceBuilder:
 
     async def build_missing(self, clips: list[Clip], concurrency: int) -> None:
         """Complete the cache for ``clips``; those that fail are logged and left out."""
+        if not clips:
+            return
         invalid = await asyncio.to_thread(self._invalid, clips)
         _LOG.info(
             "%s: %d of %d clips are cached.", self._model, len(clips) - len(invalid), len(clips)
@@ -145,6 +155,9 @@ class ReferenceBuilder:
     async def _build(self, clip: Clip) -> None:
         try:
             reference = await self._encode_heard(clip)
+        except ClipChanged:
+            # As it is now it is a clip of the next version of the library.
+            return
         except Exception as error:
             # Whatever is wrong with one clip, the others must be served.
             self._leave_out(clip, error)
@@ -159,7 +172,7 @@ class ReferenceBuilder:
             Exception: whatever keeps the clip from being encoded.
         """
         reference = await self._encode(clip)
-        if reference.contours.level_db.max(initial=-math.inf) < _SILENT_DB:
+        if is_silent(reference.contours):
             raise SilentAudio("The clip is silent.")
         return reference
 
@@ -177,14 +190,8 @@ class ReferenceBuilder:
     async def _keep(self, clip: Clip, reference: Reference) -> None:
         try:
             await asyncio.to_thread(self._store.write, clip, reference)
-        except ClipChanged as error:
-            _LOG.error(
-                "%s: clip %s is not cached: %s. Restart the server to take it as it is now.",
-                self._model,
-                clip.id,
-                error,
-            )
-            self._store.remember(clip, as_kept(reference))
+        except ClipChanged:
+            _LOG.info("%s: clip %s has changed while it was encoded.", self._model, clip.id)
         except OSError as error:
             _LOG.error(
                 "%s: clip %s is not cached, it will be encoded again after a restart: %s. "
@@ -195,24 +202,42 @@ class ReferenceBuilder:
             )
             self._store.remember(clip, as_kept(reference))
 
-    async def rebuild(self, clip: Clip, reason: EntryInvalid) -> Reference:
-        """Encode a clip whose entry was valid at start but no longer is.
+    async def build_now(self, clip: Clip, reason: EntryInvalid) -> Reference:
+        """The reference of a clip that is asked for before it was built, or whose entry is damaged.
+
+        While another worker is at it, that one's is waited for, but not for ever.
 
         Raises:
-            ReferenceMissing: the model failed on the clip; its own errors speak of recordings.
-            Exception: whatever else keeps the clip from being encoded again.
+            ReferenceMissing: the clip cannot be used, or the model failed on it.
+            ClipChanged: the clip has another version by now.
         """
-        _LOG.warning("%s: rebuilding the entry of clip %s: %s.", self._model, clip.id, reason)
-        async with self._claimed(clip) as mine:
-            try:
-                reference = as_kept(await self._encode_heard(clip))
-            except (BatchError, DeviceMemoryError) as error:
-                self.report(clip, error)
-                raise ReferenceMissing(
-                    f"No recording can be compared with clip {clip.id}: the model failed on it. "
-                    "The server's log says why."
-                ) from error
-            if mine:
-                await self._keep(clip, reference)
+        _LOG.info("%s: building the entry of clip %s: %s.", self._model, clip.id, reason)
+        given_up = time.monotonic() + _PATIENCE_S
+        while True:
+            async with self._claimed(clip) as mine:
+                with suppress(EntryInvalid):
+                    return await asyncio.to_thread(self._store.read, clip)
+                if mine or time.monotonic() > given_up:
+                    return await self._encode_asked(clip, keep=mine)
+            await asyncio.sleep(_RETRY_S)
+
+    async def _encode_asked(self, clip: Clip, keep: bool) -> Reference:
+        try:
+            reference = as_kept(await self._encode_heard(clip))
+        except (BatchError, DeviceMemoryError) as error:
+            self.report(clip, error)
+            raise ReferenceMissing(
+                f"No recording can be compared with clip {clip.id}: the model failed on it. "
+                "The server's log says why."
+            ) from error
+        except (AudioError, OSError) as error:
+            self._leave_out(clip, error)
+            raise broken(clip) from error
+        if keep:
+            await self._keep(clip, reference)
         self._store.remember(clip, reference)
         return reference
+
+    def forget_failures_but(self, wanted: Collection[VersionKey]) -> None:
+        """Let go of failures of versions that nobody asks for any more."""
+        self.failures = {key: text for key, text in self.failures.items() if key in wanted}

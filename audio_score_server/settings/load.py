@@ -20,7 +20,14 @@ GATE_PREFIX: Final = PREFIX + "GATE_"
 """Of the gateway's variables, which are no server's."""
 CONFIG_VARIABLE: Final = PREFIX + "CONFIG"
 _SINGLE_KEY_VARIABLE: Final = PREFIX + "MODEL_KEY"
-_PATHS: Final = ("video_clip_dir", "cache_dir", "models_dir", "server_socket", "api_keys_file")
+_PATHS: Final = (
+    "video_clip_dir",
+    "cache_dir",
+    "models_dir",
+    "server_socket",
+    "api_keys_file",
+    "admin_keys_file",
+)
 _WHOLE: Final = "settings"
 _CHECKPOINTS: Final = ("model_id", "processor_id", "transcriber_id")
 _LISTS: Final = ("model_keys", "cors_origins", "transcribe_url_hosts")

@@ -32,6 +32,18 @@ class Settings(FrozenSettings):
     video_clip_dir: Path = Field(
         default=Path("video_clip"), description="Folder of the reference clips."
     )
+    library_scan_interval_s: Annotated[float, Field(ge=0.5, le=86_400)] = Field(
+        default=5.0,
+        description="How often the clips are looked through where their file system tells of no "
+        "changes.",
+    )
+    max_library_bytes: Annotated[int, Field(ge=0)] = Field(
+        default=10_000_000_000,
+        description="Largest size to which the library may grow by requests; 0 for no limit.",
+    )
+    max_clip_bytes: Annotated[int, Field(ge=1_000)] = Field(
+        default=200_000_000, description="Largest request body with a clip."
+    )
     cache_dir: Path = Field(
         default=Path("cache"), description="Folder of the precomputed reference features."
     )
@@ -125,6 +137,11 @@ class Settings(FrozenSettings):
         description="File of API keys, one a line, of which requests must bear one; open to all "
         "where unset.",
     )
+    admin_keys_file: Path | None = Field(
+        default=None,
+        description="File of keys, one a line, with which clips may be changed; none may be where "
+        "unset.",
+    )
     rate_limit_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
         default=0,
         description="Most requests for a score or a transcript a minute from one client; 0 for no "
@@ -164,7 +181,7 @@ class Settings(FrozenSettings):
             )
         return models
 
-    @field_validator("api_keys_file")
+    @field_validator("api_keys_file", "admin_keys_file")
     @classmethod
     def _keys_can_be_read(cls, path: Path | None) -> Path | None:
         try:

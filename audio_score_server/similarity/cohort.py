@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import zlib
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,8 +23,8 @@ def choose_cohort(clips: Sequence[Clip]) -> list[Clip]:
     Chosen by a hash of their ids: clips that come or go change little, and what is near in order,
     which is often one scene or one voice, is not chosen together.
     """
-    ranked = sorted(clips, key=lambda clip: zlib.crc32(str(clip.id).encode()))
-    return [*ranked[:_MOST], *built_in_speech()][:_MOST]
+    first = heapq.nsmallest(_MOST, clips, key=lambda clip: zlib.crc32(str(clip.id).encode()))
+    return [*first, *built_in_speech()][:_MOST]
 
 
 def built_in_speech() -> list[Clip]:

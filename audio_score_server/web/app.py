@@ -17,10 +17,12 @@ from fastapi.security import HTTPBearer
 from fastapi_offline import FastAPIOffline
 
 from audio_score_server import __version__
+from audio_score_server.audio.decode import DecodeLimits
 from audio_score_server.errors import AudioScoreError, QueueFull
 from audio_score_server.fetching.policy import FetchPolicy
 from audio_score_server.jobs.store import JobStore
 from audio_score_server.jobs.worker import JobWorker
+from audio_score_server.library_service import LibraryService
 from audio_score_server.paths import JOBS_FOLDER
 from audio_score_server.service import ScoreService
 from audio_score_server.settings import Settings
@@ -34,9 +36,11 @@ from audio_score_server.web.errors import install_error_handlers
 from audio_score_server.web.families import build_families
 from audio_score_server.web.head import HeadAsGet
 from audio_score_server.web.routes import (
+    clip_changes,
+    clip_media,
+    clips,
     health,
     jobs,
-    library,
     openai,
     score,
     transcribe,
@@ -52,8 +56,14 @@ _ABOUT = (
     "recordings of any length, and tells when each word is said."
 )
 
-_REQUEST_HEADERS: Final = ("Authorization", "X-Request-Id", "X-Request-Timeout-Ms")
-_RESPONSE_HEADERS: Final = ("Retry-After", "Server-Timing", "X-Request-Id")
+_REQUEST_HEADERS: Final = (
+    *("Authorization", "X-Request-Id", "X-Request-Timeout-Ms"),
+    *("If-Match", "If-None-Match", "If-Range", "Range"),
+)
+_RESPONSE_HEADERS: Final = (
+    *("Retry-After", "Server-Timing", "X-Request-Id"),
+    *("ETag", "Link", "X-Total-Count", "Content-Range", "Accept-Ranges"),
+)
 """What pages of other origins may send and read."""
 
 OnFailure = Callable[[BaseException], None]
@@ -92,23 +102,31 @@ def create_app(settings: Settings, build_service: BuildService, on_failure: OnFa
         families=families,
     )
     if settings.cors_origins:
-        # Around the authenticator: a browser asks beforehand, and without the key.
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=settings.cors_origins,
-            allow_methods=("GET", "HEAD", "POST"),
-            allow_headers=_REQUEST_HEADERS,
-            expose_headers=_RESPONSE_HEADERS,
-        )
+        _add_cors(app, settings)
     app.state.tracing = tracing = start_tracing(os.environ)
     app.add_middleware(AccessLogMiddleware, families=families, metrics=metrics, tracing=tracing)
     install_error_handlers(app)
     # For the documentation page, which then asks for the key; the door has let nobody else in.
-    asking = [Depends(HTTPBearer(auto_error=False))] if settings.api_keys_file else []
-    for module in (score, transcribe, transcribe_url, jobs, openai, health, metrics_route, library):
+    keys = settings.api_keys_file or settings.admin_keys_file
+    asking = [Depends(HTTPBearer(auto_error=False))] if keys else []
+    for module in (
+        *(score, transcribe, transcribe_url, jobs, openai),
+        *(clips, clip_media, clip_changes, health, metrics_route),
+    ):
         app.include_router(module.router, dependencies=[] if module is health else asking)
     app.add_api_route("/", _to_documentation, include_in_schema=False)
     return app
+
+
+def _add_cors(app: FastAPI, settings: Settings) -> None:
+    """Around the authenticator: a browser asks beforehand, and without the key."""
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=settings.cors_origins,
+        allow_methods=("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"),
+        allow_headers=_REQUEST_HEADERS,
+        expose_headers=_RESPONSE_HEADERS,
+    )
 
 
 def _overloaded(app: FastAPI) -> QueueFull | None:
@@ -135,6 +153,14 @@ def _lifespan(
         app.state.transcriptions = transcriptions = TranscriptionService(
             service, settings.max_transcriptions, settings.transcription_timeout_s
         )
+        app.state.library = library = LibraryService(
+            service,
+            DecodeLimits(
+                settings.target_sampling_rate,
+                settings.min_audio_seconds,
+                settings.max_audio_seconds,
+            ),
+        )
         app.state.fetch_policy = FetchPolicy(
             settings.transcribe_url_hosts,
             settings.max_transcription_bytes,
@@ -148,6 +174,7 @@ def _lifespan(
         yield
         start.cancel()
         await asyncio.gather(start, return_exceptions=True)
+        library.close()
         await service.close()
         if app.state.tracing is not None:
             await asyncio.to_thread(app.state.tracing.close)

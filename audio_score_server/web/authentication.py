@@ -11,6 +11,8 @@ from starlette.types import Scope
 
 from audio_score_server.api_keys import ApiKeys
 from audio_score_server.errors import AudioScoreError, TooManyRequests, Unauthorized, shortened
+from audio_score_server.library.errors import Forbidden, LibraryReadOnly
+from audio_score_server.paths import CLIPS_PREFIX
 from audio_score_server.settings import Settings
 from audio_score_server.web.families import RouteFamilies
 
@@ -22,6 +24,7 @@ _OPEN: Final = frozenset(
 )
 _OPEN_FOLDER: Final = "/static-offline-docs/"
 """Scripts of the documentation page."""
+_CHANGES: Final = ("PUT", "PATCH", "DELETE")
 _NETWORK: Final = 64
 """Bits that a provider gives a household of IPv6 addresses, which count as one client."""
 
@@ -29,7 +32,13 @@ _NETWORK: Final = 64
 class Authenticator:
     """Asked of every request before anything of its body is read."""
 
-    def __init__(self, keys: ApiKeys | None, families: RouteFamilies, behind_proxy: bool) -> None:
+    def __init__(
+        self,
+        keys: ApiKeys | None,
+        families: RouteFamilies,
+        behind_proxy: bool,
+        admin_keys: ApiKeys | None = None,
+    ) -> None:
         """Make one.
 
         Args:
@@ -37,8 +46,10 @@ class Authenticator:
             families: whose requests may be limited in rate.
             behind_proxy: whether only a proxy of our own can connect, so that the address it names
                 can be believed.
+            admin_keys: good for everything; None where nothing may be changed.
         """
         self._keys = keys
+        self._admin_keys = admin_keys
         self._families = families
         self._behind_proxy = behind_proxy
 
@@ -50,17 +61,20 @@ class Authenticator:
             SettingsError: the keys cannot be read any more.
         """
         keys = ApiKeys.load(settings.api_keys_file) if settings.api_keys_file else None
+        admin_keys = ApiKeys.load(settings.admin_keys_file) if settings.admin_keys_file else None
         # Whoever can open a Unix socket has been let through to it by its folder.
         behind_proxy = settings.server_socket is not None
-        return cls(keys, families, behind_proxy)
+        return cls(keys, families, behind_proxy, admin_keys)
 
     def rejection(self, scope: Scope) -> AudioScoreError | None:
         """Why the request is not let in; None where it is."""
         path = scope["path"]
         headers = Headers(scope=scope)
-        client = None
-        if self._keys is not None and not _is_open(path):
-            header = headers.get("authorization")
+        header = headers.get("authorization")
+        client = self._admin_keys.client_of(header) if self._admin_keys else None
+        if client is None and _is_change(scope):
+            return self._change_rejection(header)
+        if client is None and self._keys is not None and not _is_open(path):
             client = self._keys.client_of(header)
             if client is None:
                 return _unknown(header)
@@ -70,6 +84,17 @@ class Authenticator:
             if wait_s:
                 return TooManyRequests(rate.per_minute, wait_s)
         return None
+
+    def _change_rejection(self, header: str | None) -> AudioScoreError:
+        """Why somebody without an admin key may not change clips."""
+        if self._admin_keys is None:
+            return LibraryReadOnly(
+                "Clips cannot be changed by requests here. Operators name a file of keys in "
+                "AUDIO_SCORE_ADMIN_KEYS_FILE."
+            )
+        if self._keys is not None and self._keys.admits(header):
+            return Forbidden("This key may not change clips. Send one of the server's admin keys.")
+        return _unknown(header)
 
     def _address(self, scope: Scope, headers: Headers) -> str:
         """What tells a client without a key from others."""
@@ -82,6 +107,10 @@ class Authenticator:
 
 def _is_open(path: str) -> bool:
     return path in _OPEN or path.startswith(_OPEN_FOLDER)
+
+
+def _is_change(scope: Scope) -> bool:
+    return scope["path"].startswith(CLIPS_PREFIX) and scope["method"] in _CHANGES
 
 
 def _unknown(header: str | None) -> Unauthorized:

@@ -9,11 +9,12 @@ from fastapi import Depends, Request
 
 from audio_score_server.errors import AmbiguousRequest
 from audio_score_server.jobs.store import JobStore
+from audio_score_server.library_service import LibraryService
 from audio_score_server.service import ScoreService
 from audio_score_server.transcription_service import TranscriptionService
 
 FIELDS: Final = (
-    *("uid", "cid", "model", "audio", "detail"),
+    *("uid", "cid", "model", "audio", "detail", "media", "text"),
     *("language", "prompt", "beam_size", "temperature", "vad_filter"),
     *("condition_on_previous_text", "word_timestamps", "stream"),
 )
@@ -57,6 +58,13 @@ async def _jobs(request: Request) -> JobStore:
     return store
 
 
+async def _library(request: Request) -> LibraryService:
+    service = request.app.state.library
+    assert isinstance(service, LibraryService)
+    return service
+
+
+Clips = Annotated[LibraryService, Depends(_library)]
 Jobs = Annotated[JobStore, Depends(_jobs)]
 Transcriptions = Annotated[TranscriptionService, Depends(_transcriptions)]
 Service = Annotated[ScoreService, Depends(_service)]

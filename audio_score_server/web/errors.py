@@ -21,7 +21,7 @@ from audio_score_server.errors import (
     RequestError,
     TooManyRequests,
 )
-from audio_score_server.paths import SCORE_PATHS
+from audio_score_server.paths import CLIPS_PREFIX, SCORE_PATHS
 from audio_score_server.telemetry.logs import request_id
 from audio_score_server.web.error_cases import (
     INTERNAL_ERROR,
@@ -46,6 +46,7 @@ _FORMS: Final = {
         " Send audio (a file), and language and model if you like, as multipart/form-data.",
     ),
     "/v1/audio/transcriptions": " Send file and model, as multipart/form-data.",
+    CLIPS_PREFIX: " Send media (a file) and text, if there is one, as multipart/form-data.",
     "/transcribe-url": " Send url, and language and model if you like, as application/json.",
 }
 """What to send where."""
@@ -78,7 +79,7 @@ def answer_of(error: AudioScoreError, path: str, **headers: str) -> JSONResponse
         fields["Retry-After"] = str(max(1, math.ceil(_wait_s(error))))
     # What broke is the operator's; whoever sent the recording can do nothing about it.
     detail = _FAILED if isinstance(error, BatchError) else str(error)
-    return _response(path, status, error.code, detail, fields)
+    return error_response(path, status, error.code, detail, fields)
 
 
 def _wait_s(error: AudioScoreError) -> float:
@@ -96,8 +97,10 @@ async def _answer_invalid(request: Request, error: Exception) -> JSONResponse:
         for (place, *parts), message in problems
     )
     fields = any(place != "header" for (place, *_), _ in problems)
-    form = _FORMS.get(request.url.path, "") if fields else ""
-    return _response(request.url.path, 422, RequestError.code, f"{told}.{form}")
+    path, method = request.url.path, request.method
+    put = path.startswith(CLIPS_PREFIX) and method == "PUT"
+    form = _FORMS.get(CLIPS_PREFIX if put else path, "") if fields else ""
+    return error_response(request.url.path, 422, RequestError.code, f"{told}.{form}")
 
 
 def _said(name: str, message: str) -> str:
@@ -108,7 +111,7 @@ def _said(name: str, message: str) -> str:
 async def _answer_unforeseen(request: Request, error: Exception) -> JSONResponse:
     """Uvicorn logs the traceback; no middleware sees this answer."""
     headers = {"X-Request-Id": request_id.get()}
-    return _response(
+    return error_response(
         request.url.path, 500, INTERNAL_ERROR, "The server has a fault; its log says more.", headers
     )
 
@@ -124,12 +127,13 @@ async def _answer_http(request: Request, error: Exception) -> JSONResponse:
     if error.status_code == 405:
         code = METHOD_NOT_ALLOWED
         detail = f"{request.url.path} does not take {request.method}; /docs lists what it takes."
-    return _response(request.url.path, error.status_code, code, detail, error.headers)
+    return error_response(request.url.path, error.status_code, code, detail, error.headers)
 
 
-def _response(
+def error_response(
     path: str, status: int, code: str, detail: str, headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
+    """An answer that tells of an error, in the form of its address."""
     content: dict[str, object] = {"detail": detail, "code": code}
     if path.startswith(_OPENAI):
         # Clients of OpenAI's API look for it there.

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from audio_score_server.errors import QueueFull
-from audio_score_server.paths import SCORE_PATHS, TRANSCRIPTION_PATHS
+from audio_score_server.paths import CLIPS_PREFIX, SCORE_PATHS, TRANSCRIPTION_PATHS
 from audio_score_server.settings import Settings
 from audio_score_server.web.rate_limit import RateLimit
 
+_CLIP_UPLOADS: Final = 4
+"""Each is decoded in memory."""
 TRANSCRIPTION: Final = "transcription"
 """Name of the family whose requests are counted apart from those for a score."""
 
@@ -51,6 +53,7 @@ class RouteFamily:
         rate_limit: of requests by ``POST`` from one client; None where there is none.
         overloaded: how any request would be rejected now, before its body is read.
         observed: whether requests are counted and traced.
+        prefixes: what their addresses begin with that have parameters.
     """
 
     name: str
@@ -59,6 +62,7 @@ class RouteFamily:
     rate_limit: RateLimit | None = None
     overloaded: Callable[[], QueueFull | None] = _never
     observed: bool = True
+    prefixes: Sequence[str] = ()
 
 
 class RouteFamilies:
@@ -67,11 +71,16 @@ class RouteFamilies:
     def __init__(self, families: Sequence[RouteFamily], others: UploadLimits) -> None:
         """``others``: limits of bodies that are sent to addresses of no family."""
         self._by_path = {path: family for family in families for path in family.paths}
+        self._by_prefix = {prefix: family for family in families for prefix in family.prefixes}
         self._others = RouteFamily("other", (), others, observed=False)
 
     def of(self, path: str) -> RouteFamily:
         """The family of an address."""
-        return self._by_path.get(path, self._others)
+        family = self._by_path.get(path)
+        if family is not None:
+            return family
+        found = (each for prefix, each in self._by_prefix.items() if path.startswith(prefix))
+        return next(found, self._others)
 
 
 def build_families(
@@ -102,8 +111,16 @@ def build_families(
     )
     per_minute = settings.rate_limit_per_minute
     rate_limit = RateLimit(per_minute) if per_minute else None
+    clip_limits = UploadLimits(
+        settings.max_clip_bytes,
+        _CLIP_UPLOADS,
+        settings.request_timeout_s,
+        settings.upload_idle_timeout_s,
+        "AUDIO_SCORE_MAX_CLIP_BYTES",
+    )
     score = RouteFamily("score", SCORE_PATHS, limits, rate_limit, score_overloaded)
     transcription = RouteFamily(
         TRANSCRIPTION, TRANSCRIPTION_PATHS, long_limits, rate_limit, transcription_overloaded
     )
-    return RouteFamilies([score, transcription], limits)
+    clips = RouteFamily("clips", (), clip_limits, observed=False, prefixes=(CLIPS_PREFIX,))
+    return RouteFamilies([score, transcription, clips], limits)

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from audio_score_server.pipelines.protocol import ReferenceState
 from audio_score_server.web.detail import DetailResponse
 
 Similarity = Annotated[float, Field(ge=0, le=1)]
@@ -64,12 +65,40 @@ class ModelHealthResponse(_Answer):
     default: bool = Field(description="Whether it scores requests that name no model.")
 
 
-class ClipResponse(_Answer):
+class ClipSummaryResponse(_Answer):
     """A reference clip."""
 
     uid: str = Field(description="Video id.", examples=["RiverTales-s01e01"])
     cid: str = Field(description="Clip id.", examples=["part01"])
     text: str | None = Field(description="What is said in it, where a text file tells.")
+    etag: str = Field(description="Changes with the clip.", examples=['"0f3a9c"'])
+
+
+class ClipModelResponse(_Answer):
+    """A clip as one model has it."""
+
+    state: ReferenceState = Field(
+        description="`ready` to be compared with, `pending` until it is asked for, or `failed`: "
+        "the server's log says why."
+    )
+
+
+class ClipResponse(ClipSummaryResponse):
+    """A reference clip in full."""
+
+    media_type: str = Field(description="Of its file.", examples=["video/quicktime"])
+    size_bytes: int = Field(description="Of its file.")
+    duration_s: float | None = Field(description="Of its sound; null until a model has heard it.")
+    language: str | None = Field(description="Code; null where no model has found out.")
+    models: dict[str, ClipModelResponse] = Field(description="By key of each model that scores.")
+
+
+class ClipTextRequest(_Answer):
+    """A clip's new text."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    text: str | None = Field(description="What is said in it; null for no text.", max_length=5_000)
 
 
 class HealthResponse(_Answer):

@@ -30,6 +30,7 @@ CONFIG: Final = NginxConfig(
     max_body_bytes=21_000_000,
     max_upload_bytes=20_000_000,
     max_transcription_bytes=2_000_000_000,
+    max_clip_bytes=200_000_000,
     transcription_timeout_s=600.0,
     request_timeout_s=60,
     health_timeout_s=10,

@@ -101,6 +101,7 @@ def _serving(folder: Path, behaviours: tuple[str | None, ...]) -> Iterator[_Gate
         max_body_bytes=10**6,
         max_upload_bytes=10**6,
         max_transcription_bytes=10**7,
+        max_clip_bytes=10**7,
         transcription_timeout_s=20.0,
         request_timeout_s=10,
         health_timeout_s=10,

@@ -18,12 +18,12 @@ from audio_score_server.errors import (
     DeviceMemoryError,
     EmptyAudio,
     ReferenceMissing,
-    SilentAudio,
     TooLongAudio,
     TooShortAudio,
     UndecodableAudio,
 )
 from audio_score_server.library.clip import Clip, ClipId
+from audio_score_server.references import build
 from audio_score_server.references.build import ReferenceBuilder, complaint
 from audio_score_server.references.entry import FEATURES, EntryInvalid
 from audio_score_server.references.store import ReferenceStore
@@ -236,8 +236,8 @@ def test_a_clip_of_silence_is_told_and_left_out(
         builder = ReferenceBuilder("model", _store(tmp_path), encode)
         await builder.build_missing(clips, 2)
         assert [clip_id for clip_id, *_ in builder.failures] == [clips[2].id]
-        with pytest.raises(SilentAudio):
-            await builder.rebuild(clips[2], EntryInvalid("missing"))
+        with pytest.raises(ReferenceMissing, match="film_2 is broken"):
+            await builder.build_now(clips[2], EntryInvalid("missing"))
 
     _run(scenario)
     assert "skipped clip film_2.wav: there is nothing but silence in it" in caplog.text
@@ -257,7 +257,7 @@ def test_a_rebuild_on_which_the_model_fails_blames_no_recording(
     async def scenario() -> None:
         builder = ReferenceBuilder("model", _store(tmp_path), encoder.encode)
         with pytest.raises(ReferenceMissing, match="clip film_1: ") as rejection:
-            await builder.rebuild(clips[1], EntryInvalid("missing"))
+            await builder.build_now(clips[1], EntryInvalid("missing"))
         assert str(error) not in str(rejection.value)
 
     _run(scenario)
@@ -293,7 +293,7 @@ def test_a_lost_entry_is_rebuilt_on_demand(tmp_path: Path, clips: list[Clip]) ->
 
     async def scenario() -> None:
         builder = ReferenceBuilder("model", store, _Encoder().encode)
-        reference = await builder.rebuild(clips[1], EntryInvalid("missing"))
+        reference = await builder.build_now(clips[1], EntryInvalid("missing"))
         assert same_reference(reference, _reference(clips[1]))
 
     _run(scenario)
@@ -301,14 +301,31 @@ def test_a_lost_entry_is_rebuilt_on_demand(tmp_path: Path, clips: list[Clip]) ->
     assert store.remembered(clips[1]) is not None
 
 
-def test_a_rebuild_does_not_wait_for_another_worker(tmp_path: Path, clips: list[Clip]) -> None:
+def test_what_another_worker_builds_is_waited_for(tmp_path: Path, clips: list[Clip]) -> None:
+    store, theirs = _store(tmp_path), _store(tmp_path)
+
+    async def scenario() -> None:
+        builder = ReferenceBuilder("model", store, _Encoder({"1": AssertionError()}).encode)
+        with theirs.claim(clips[1]):
+            asked = asyncio.create_task(builder.build_now(clips[1], EntryInvalid("missing")))
+            await asyncio.sleep(0.1)
+            theirs.write(clips[1], _reference(clips[1]))
+            assert same_reference(await asked, _reference(clips[1]))
+
+    _run(scenario)
+
+
+def test_a_worker_that_is_stuck_is_not_waited_for_for_ever(
+    tmp_path: Path, clips: list[Clip], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "_PATIENCE_S", 0.1)
     store = _store(tmp_path)
 
     async def scenario() -> None:
         builder = ReferenceBuilder("model", store, _Encoder().encode)
         with _store(tmp_path).claim(clips[1]) as theirs:
             assert theirs
-            await builder.rebuild(clips[1], EntryInvalid("missing"))
+            await builder.build_now(clips[1], EntryInvalid("missing"))
 
     _run(scenario)
     assert store.remembered(clips[1]) is not None
@@ -322,8 +339,8 @@ def test_a_rebuild_that_fails_says_so(tmp_path: Path, clips: list[Clip]) -> None
 
     async def scenario() -> None:
         builder = ReferenceBuilder("model", store, encoder.encode)
-        with pytest.raises(UndecodableAudio, match="no audio track"):
-            await builder.rebuild(clips[1], EntryInvalid("missing"))
+        with pytest.raises(ReferenceMissing, match="film_1 is broken"):
+            await builder.build_now(clips[1], EntryInvalid("missing"))
         with store.claim(clips[1]) as mine:
             assert mine
 

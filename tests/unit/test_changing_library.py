@@ -14,6 +14,7 @@ from audio_score_server.audio.decode import DecodeLimits
 from audio_score_server.batching import Batcher, BatchLimits
 from audio_score_server.domain import Encoding, FloatArray, Score, Utterance
 from audio_score_server.errors import ReferenceMissing, UnknownClip
+from audio_score_server.live_library import LiveLibrary
 from audio_score_server.pipelines import calibration
 from audio_score_server.pipelines.local import LocalPipeline
 from audio_score_server.pipelines.options import LocalOptions
@@ -59,7 +60,7 @@ def _service(folder: Path, source: MemorySource, aligned: bool = False) -> Score
         store = ReferenceStore(folder / "cache" / "fake", (runner.fingerprint, ""), 10**6)
         options = LocalOptions(DecodeLimits(16_000, 0.2, 10.0), aligned=aligned, watched=False)
         pipeline = LocalPipeline("fake", runner, batcher, store, pool, options)
-        return Parts(source.library(), (pipeline,))
+        return Parts(LiveLibrary(source, source.library()), (pipeline,))
 
     return ScoreService(load, cpu_threads=2, concurrency=4, limits=ServiceLimits(10.0, 0.0))
 
@@ -80,13 +81,13 @@ def test_clips_come_and_go_without_hurting_requests_under_way(
         assert await asyncio.to_thread(_Gated.waiting.wait, 10.0)
         del source.files["film_1.wav"]
         source.files["film_2.wav"] = (_OTHER, "first", "two")
-        using = asyncio.create_task(service.use(source.library()))
+        # It is served at once, whether or not anybody has looked through the library meanwhile.
+        asked = asyncio.create_task(_score(service, "2", _OTHER))
+        using = asyncio.create_task(service.refresh())
         await asyncio.sleep(0.05)
-        # Nobody sees a clip that no model is ready for.
-        with pytest.raises(UnknownClip):
-            await _score(service, "2")
         _Gated.gate.set()
         assert (await under_way).audio > 0.9
+        assert (await asked).audio > 0.9
         await using
         assert (await _score(service, "2", _OTHER)).audio > 0.9
         with pytest.raises(UnknownClip):
@@ -103,7 +104,7 @@ def test_a_clip_that_changes_is_compared_as_it_is_now(tmp_path: Path, source: Me
         await service.start()
         before = (await _score(service, "1", _OTHER)).audio
         source.files["film_1.wav"] = (_OTHER, "second", "one")
-        await service.use(source.library())
+        await service.refresh()
         after = (await _score(service, "1", _OTHER)).audio
         assert after > 0.99 > before
         await service.close()
@@ -121,7 +122,7 @@ def test_a_clip_that_was_broken_and_is_mended_is_served(
         with pytest.raises(ReferenceMissing):
             await _score(service, "2")
         source.files["film_2.wav"] = (_OTHER, "second", "two")
-        await service.use(source.library())
+        await service.refresh()
         assert (await _score(service, "2", _OTHER)).audio > 0.9
         await service.close()
 
@@ -145,7 +146,7 @@ def test_cohort_and_levels_follow(
         assert isinstance(pipeline, LocalPipeline)
         first = pipeline.comparator.similarity
         source.files["film_2.wav"] = (_OTHER, "first", "two")
-        await service.use(source.library())
+        await service.refresh()
         assert pipeline.comparator.similarity is not first
         await service.close()
 

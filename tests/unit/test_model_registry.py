@@ -10,7 +10,14 @@ from audio_score_server.domain import ModelInfo
 from audio_score_server.errors import CapabilityUnsupported, NotReady, QueueFull, UnknownModel
 from audio_score_server.library.clip import Clip, Library
 from audio_score_server.model_registry import SCORE, Capability, ModelRegistry
-from audio_score_server.pipelines.protocol import Model, Scorer, ScoreResult, Traffic, Upload
+from audio_score_server.pipelines.protocol import (
+    Model,
+    ReferenceStatus,
+    Scorer,
+    ScoreResult,
+    Traffic,
+    Upload,
+)
 from audio_score_server.telemetry.stages import Stages
 
 
@@ -59,6 +66,12 @@ class _Voice(_Model):
 class _Ear(_Model):
     def failed(self, clip: Clip) -> bool:
         return False
+
+    async def reference_status(self, clip: Clip) -> ReferenceStatus:
+        return ReferenceStatus("ready")
+
+    async def prepare(self, clip: Clip) -> None:
+        raise AssertionError("nobody asks for a clip")
 
     async def score(
         self, clip: Clip, upload: Upload, stages: Stages, detailed: bool = False

@@ -24,6 +24,7 @@ from audio_score_server.errors import (
     UnknownModel,
 )
 from audio_score_server.library.folder import FolderSource
+from audio_score_server.live_library import LiveLibrary
 from audio_score_server.pipelines.local import LocalPipeline
 from audio_score_server.pipelines.options import LocalOptions
 from audio_score_server.references.store import ReferenceStore
@@ -96,6 +97,11 @@ def _wav(seconds: float, pitch: float = 440.0) -> bytes:
     return buffer.getvalue()
 
 
+def _library(folder: Path) -> LiveLibrary:
+    source = FolderSource(folder)
+    return LiveLibrary(source, source.library())
+
+
 def _service(
     folder: Path, runners: dict[str, type[FakeRunner]], canary_interval_s: float = 0.0
 ) -> ScoreService:
@@ -104,7 +110,7 @@ def _service(
 
     async def load(pool: ThreadPoolExecutor) -> Parts:
         return Parts(
-            FolderSource(folder / "clips").library(),
+            _library(folder / "clips"),
             tuple(
                 _pipeline(folder, key, cls, pool, canary_interval_s > 0)
                 for key, cls in runners.items()
@@ -171,7 +177,7 @@ def test_a_model_that_cannot_be_started_holds_up_nobody_who_needs_it(tmp_path: P
     async def load(pool: ThreadPoolExecutor) -> Parts:
         broken = _pipeline(tmp_path, "broken", _Broken, pool, watched=False)
         needing = _pipeline(tmp_path, "needing", FakeRunner, pool, False, phone_model=broken)
-        return Parts(FolderSource(tmp_path / "clips").library(), (broken, needing))
+        return Parts(_library(tmp_path / "clips"), (broken, needing))
 
     async def scenario() -> str:
         service = ScoreService(load, 2, 4, ServiceLimits(_PATIENCE_S, 0.0))

@@ -14,15 +14,14 @@ from audio_score_server.fetching.policy import FetchPolicy
 from audio_score_server.pipelines.protocol import TranscriptionOptions
 from audio_score_server.telemetry.stages import Stages
 from audio_score_server.web.dependencies import Transcriptions
-from audio_score_server.web.error_cases import ERROR_CASES
-from audio_score_server.web.error_documentation import documented
+from audio_score_server.web.error_documentation import FETCHING_CASES, documented
 from audio_score_server.web.routes.transcribe import LANGUAGE_PATTERN
 from audio_score_server.web.transcripts import TranscriptionResponse, transcription_response
 
 router = APIRouter(tags=["transcribe"])
 _IN_MEMORY_BYTES: Final = 2**20
 """A larger recording goes to the folder for temporary files, as uploads do."""
-_ERRORS: Final[dict[int | str, dict[str, Any]]] = documented(ERROR_CASES)
+_ERRORS: Final[dict[int | str, dict[str, Any]]] = documented(FETCHING_CASES)
 
 
 class UrlRequest(BaseModel):

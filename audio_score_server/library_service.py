@@ -1,0 +1,171 @@
+"""The library for requests: its clips, how ready each is, and changes of them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from contextlib import suppress
+from contextvars import Context
+from dataclasses import replace
+from typing import Final
+
+from audio_score_server.audio.contours import contours
+from audio_score_server.audio.decode import DecodeLimits, decode
+from audio_score_server.audio.wav import wav_of
+from audio_score_server.errors import AudioError, ReferenceMissing, SilentAudio
+from audio_score_server.library.clip import Clip, ClipChanged, ClipId, Library
+from audio_score_server.library.errors import InvalidClipMedia, LibraryReadOnly
+from audio_score_server.library.writing import Media, Precondition, WritableSource, check_name
+from audio_score_server.model_registry import SCORE
+from audio_score_server.pipelines.protocol import ReferenceStatus
+from audio_score_server.references.build import complaint, is_silent
+from audio_score_server.service import ScoreService
+
+_LOG = logging.getLogger(__name__)
+_PATIENCE_S: Final = 15.0
+_AUDIO_RATE: Final = 48_000
+"""For people, who hear more than models do."""
+
+
+class LibraryService:
+    """Lists, shows and changes the clips of a service."""
+
+    def __init__(self, service: ScoreService, limits: DecodeLimits) -> None:
+        """``limits``: of clips' sound, as models decode it."""
+        self._service = service
+        self._limits = limits
+        self._background = set[asyncio.Task[None]]()
+
+    async def clips(self) -> Library:
+        """All that there are at this moment.
+
+        Raises:
+            NotReady: the server is starting.
+        """
+        return await self._service.library.list_clips()
+
+    async def clip(self, clip_id: ClipId) -> Clip:
+        """One as it is at this moment.
+
+        Raises:
+            UnknownClip: there is none of this id.
+            LibraryUnavailable: nobody can tell.
+            NotReady: the server is starting.
+        """
+        return await self._service.library.resolve(clip_id)
+
+    async def statuses(self, clip: Clip) -> Mapping[str, ReferenceStatus]:
+        """By key of each model that scores, the default first: how ready it is for a clip."""
+        scorers = self._service.able(SCORE)
+        return {scorer.key: await scorer.reference_status(clip) for scorer in scorers}
+
+    async def sound(self, clip: Clip) -> bytes:
+        """A clip's sound alone, as a WAV file.
+
+        Raises:
+            ClipChanged: the clip has another version by now.
+            ReferenceMissing: it is broken.
+        """
+        try:
+            return await asyncio.to_thread(self._wav, clip)
+        except (AudioError, OSError) as error:
+            raise ReferenceMissing(
+                f"Clip {clip.id} is broken on the server: {complaint(error)[0]}."
+            ) from error
+
+    async def put(
+        self,
+        clip_id: ClipId,
+        media: Media,
+        text: str | None,
+        precondition: Precondition,
+    ) -> tuple[Clip, bool]:
+        """Add a clip or replace it; see ``WritableSource.put``.
+
+        Afterwards every worker serves it. It is encoded before this returns, if there is time.
+
+        Raises:
+            InvalidClipMedia: no recording could be compared with it.
+            LibraryReadOnly: the source cannot be changed.
+            AudioScoreError: as ``WritableSource.put``.
+        """
+        source = self._writable()
+        check_name(clip_id)
+        await asyncio.to_thread(self._check_media, media)
+        clip, is_new = await asyncio.to_thread(source.put, clip_id, media, text, precondition)
+        await self._follow_up(clip)
+        return clip, is_new
+
+    async def set_text(self, clip_id: ClipId, text: str | None, precondition: Precondition) -> Clip:
+        """Change a clip's text.
+
+        Raises:
+            UnknownClip: there is no such clip.
+            LibraryReadOnly: the source cannot be changed.
+            AudioScoreError: as ``WritableSource.put``.
+        """
+        source = self._writable()
+        clip = await asyncio.to_thread(source.set_text, clip_id, text, precondition)
+        if clip is None:
+            raise self._service.library.current.unknown(clip_id)
+        await self._follow_up(clip)
+        return clip
+
+    async def delete(self, clip_id: ClipId, precondition: Precondition) -> None:
+        """Take a clip out. Errors as of ``set_text``."""
+        source = self._writable()
+        if not await asyncio.to_thread(source.delete, clip_id, precondition):
+            raise self._service.library.current.unknown(clip_id)
+        self._refresh()
+
+    def close(self) -> None:
+        """Leave what goes on in the background."""
+        for task in self._background:
+            task.cancel()
+
+    def _writable(self) -> WritableSource:
+        source = self._service.library.source
+        if not isinstance(source, WritableSource):
+            raise LibraryReadOnly("The library cannot be changed where it is kept.")
+        return source
+
+    def _wav(self, clip: Clip) -> bytes:
+        return wav_of(decode(clip.read(), replace(self._limits, sampling_rate=_AUDIO_RATE)))
+
+    def _check_media(self, media: Media) -> None:
+        """See whether recordings could be compared with a clip.
+
+        Raises:
+            InvalidClipMedia: they could not.
+        """
+        try:
+            waveform = decode(media.stream.read(), self._limits)
+            if is_silent(contours(waveform)):
+                raise SilentAudio("The clip is silent.")
+        except AudioError as error:
+            what, remedy = complaint(error)
+            raise InvalidClipMedia(f"The file cannot be a clip: {what}. {remedy}") from error
+
+    async def _follow_up(self, clip: Clip) -> None:
+        """Encode a changed clip while the client waits, but not for long; ``statuses`` tells."""
+        self._refresh()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE_S):
+                for scorer in self._service.able(SCORE):
+                    with suppress(ReferenceMissing, ClipChanged):
+                        await scorer.prepare(clip)
+
+    def _refresh(self) -> None:
+        """Have cohort and list follow, in the background."""
+        # Not of the request, in whose name nothing more is to be logged.
+        task = asyncio.create_task(self._take_over(), context=Context())
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def _take_over(self) -> None:
+        try:
+            await self._service.refresh()
+        except Exception as error:
+            # Whoever follows the source looks again.
+            _LOG.warning("A change of the library was not taken over yet: %r.", error)

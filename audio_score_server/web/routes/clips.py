@@ -1,0 +1,89 @@
+"""``GET /clips`` and ``GET /clips/{uid}/{cid}``, and the models that score them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Header, Path, Query, Request, Response
+
+from audio_score_server.library.clip import Clip, ClipId
+from audio_score_server.web.byte_ranges import etags_of, is_among
+from audio_score_server.web.clip_answers import clip_answer, summary
+from audio_score_server.web.dependencies import Clips, Service
+from audio_score_server.web.error_documentation import CLIP_CASES, documented
+from audio_score_server.web.routes.health import model_answers
+from audio_score_server.web.schemas import ClipResponse, ClipSummaryResponse, ModelResponse
+
+router = APIRouter(tags=["library"])
+_MOST: Final = 1_000
+UID = Annotated[str, Path(description="Video id.", examples=["RiverTales-s01e01"])]
+CID = Annotated[str, Path(description="Clip id.", examples=["part01"])]
+IF_NONE_MATCH = Header(
+    alias="If-None-Match", description="ETag that the client has: then the answer is 304 alone."
+)
+ERRORS: Final[dict[int | str, dict[str, Any]]] = documented(CLIP_CASES)
+
+
+@router.get("/models", summary="The loaded models")
+async def get_models(service: Service) -> list[ModelResponse]:
+    """The loaded models; the first one scores requests that name none."""
+    return model_answers(service)
+
+
+@router.get("/clips", summary="The reference clips", responses=ERRORS)
+async def get_clips(
+    request: Request,
+    response: Response,
+    clips: Clips,
+    uid: Annotated[str | None, Query(description="Clips of this video alone.")] = None,
+    q: Annotated[
+        str, Query(description="Words that all are in the ids or the text.", max_length=200)
+    ] = "",
+    limit: Annotated[int, Query(ge=1, le=_MOST, description="Most clips to answer.")] = _MOST,
+    after: Annotated[
+        str, Query(description="The last clip of the page before, as `uid_cid`.", max_length=500)
+    ] = "",
+) -> list[ClipSummaryResponse]:
+    """The reference clips, of one video or of all; where there are more, `Link` leads on."""
+    library = await clips.clips()
+    words = q.casefold().split()
+    found = [clip for clip in library.clips() if uid in (None, clip.id.uid) and _has(clip, words)]
+    response.headers["X-Total-Count"] = str(len(found))
+    left = [clip for clip in found if clip.id > _id_of(after)] if after else found
+    if len(left) > limit:
+        following = {**request.query_params, "limit": limit, "after": str(left[limit - 1].id)}
+        response.headers["Link"] = f'<?{urlencode(following)}>; rel="next"'
+    return [summary(clip) for clip in left[:limit]]
+
+
+@router.get(
+    "/clips/{uid}/{cid}",
+    summary="A reference clip",
+    response_model=ClipResponse,
+    responses={304: {"description": "The client has it already."}, **ERRORS},
+)
+async def get_clip(
+    response: Response,
+    clips: Clips,
+    uid: UID,
+    cid: CID,
+    if_none_match: Annotated[str | None, IF_NONE_MATCH] = None,
+) -> Any:
+    """A reference clip: its text, its file, its language, and which models are ready for it."""
+    clip = await clips.clip(ClipId(uid, cid))
+    # Models get ready for one version without its changing.
+    response.headers.update({"ETag": clip.etag, "Cache-Control": "private, no-cache"})
+    if is_among(clip.etag, etags_of(if_none_match)):
+        return Response(status_code=304, headers=dict(response.headers))
+    return await clip_answer(clips, clip)
+
+
+def _has(clip: Clip, words: list[str]) -> bool:
+    text = f"{clip.id.uid} {clip.id.cid} {clip.text or ''}".casefold()
+    return all(word in text for word in words)
+
+
+def _id_of(name: str) -> ClipId:
+    uid, _, cid = name.rpartition("_")
+    return ClipId(uid, cid)
