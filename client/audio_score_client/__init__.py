@@ -63,6 +63,7 @@ from audio_score_client.errors import (
     UnknownModel,
 )
 from audio_score_client.sync_client import AudioScoreClient
+from audio_score_client.transcribing import TranscriptionOptions
 from audio_score_client.version import __version__
 
 __all__ = [
@@ -108,6 +109,7 @@ __all__ = [
     "TimeSpan",
     "Timing",
     "Transcription",
+    "TranscriptionOptions",
     "Unauthorized",
     "Unavailable",
     "UnexpectedAnswer",

@@ -257,7 +257,7 @@ class ClipInfo:
     cid: str
     text: str | None
     etag: str
-    media_type: str | None
+    media_type: str
     size_bytes: int
     duration_s: float | None
     language: str | None

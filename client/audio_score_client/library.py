@@ -127,6 +127,9 @@ class LibraryOperations:
     ) -> Flow[PutClip]:
         """Add a clip, or replace one, text and all. Needs an admin key.
 
+        The same once more changes nothing and is no failure, whatever it depends on. Where an
+        answer was lost on the way, ``created`` is that of the second try.
+
         Args:
             uid: video id: ASCII letters, digits, ``-``, ``.``, ``_``.
             cid: clip id: ASCII letters, digits, ``-``, ``.``.
@@ -156,7 +159,6 @@ class LibraryOperations:
             fields={} if text is None else {"text": text},
             uploads=(upload,),
             on_progress=on_progress,
-            repeatable=if_match is None and if_none_match is None,
         )
         return exchange(call, self.policy.attempts(timeout_s), _put)
 

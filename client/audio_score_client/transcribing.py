@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypedDict, Unpack
 
 import httpx
 
@@ -24,6 +24,30 @@ OnTranscribed = Callable[[float, float | None], object]
 _POLL_S: Final = 1.0
 
 
+class TranscriptionOptions(TypedDict, total=False):
+    """How to transcribe; what is left out is the server's to choose.
+
+    Attributes:
+        language: code, such as ``en``; found out where left out.
+        model: key of a loaded model; the first that can where left out.
+        prompt: text that goes before: names and spellings.
+        beam_size: hypotheses at once, 1 for the fastest.
+        temperature: 0 for the likeliest transcript, up to 1.
+        vad_filter: whether what is no speech is left out.
+        condition_on_previous_text: whether each window of 30 s goes on from the text before it.
+        word_timestamps: whether to tell every word's time.
+    """
+
+    language: str | None
+    model: str | None
+    prompt: str
+    beam_size: int
+    temperature: float
+    vad_filter: bool
+    condition_on_previous_text: bool
+    word_timestamps: bool
+
+
 class TranscribingOperations:
     """Transcripts."""
 
@@ -32,34 +56,23 @@ class TranscribingOperations:
     def transcribe(
         self,
         audio: Audio,
-        language: str | None = None,
-        model: str | None = None,
         *,
-        prompt: str = "",
-        beam_size: int | None = None,
-        temperature: float | None = None,
-        word_timestamps: bool = True,
         timeout_s: float | None = None,
         on_progress: OnProgress | None = None,
+        **options: Unpack[TranscriptionOptions],
     ) -> Flow[Transcription]:
         """Transcribe a recording, and wait for all of it.
 
         Args:
             audio: the recording: a path, its bytes, or a file opened for reading bytes.
-            language: code, such as ``en``; found out where left out.
-            model: key of a loaded model; the first that can where left out.
-            prompt: text that goes before: names and spellings.
-            beam_size: hypotheses at once, 1 for the fastest; the server's default where left out.
-            temperature: 0 for the likeliest transcript.
-            word_timestamps: whether to tell every word's time.
             timeout_s: longest time, in seconds; see ``Operations``. Long recordings take minutes.
             on_progress: called with bytes sent and bytes in all.
+            options: see ``TranscriptionOptions``.
 
         Raises:
             AudioRejected: the recording cannot be used.
         """
-        fields = _fields(language, model, prompt, beam_size, temperature, word_timestamps)
-        call = _call(audio, fields, on_progress)
+        call = _call(audio, _fields(options), on_progress)
         return exchange(
             call, self.policy.attempts(timeout_s), lambda _, told: parsed(Transcription, told)
         )
@@ -67,16 +80,11 @@ class TranscribingOperations:
     def transcribe_segments(
         self,
         audio: Audio,
-        language: str | None = None,
-        model: str | None = None,
         *,
-        prompt: str = "",
-        beam_size: int | None = None,
-        temperature: float | None = None,
-        word_timestamps: bool = True,
         timeout_s: float | None = None,
         on_progress: OnProgress | None = None,
         on_transcribed: OnTranscribed | None = None,
+        **options: Unpack[TranscriptionOptions],
     ) -> Items[Segment]:
         """Transcribe a recording; yields its segments while they are written.
 
@@ -84,37 +92,26 @@ class TranscribingOperations:
         what is done between segments.
 
         Args:
-            audio: as of ``transcribe``, and so are the other arguments.
-            language: code, such as ``en``; found out where left out.
-            model: key of a loaded model; the first that can where left out.
-            prompt: text that goes before.
-            beam_size: hypotheses at once.
-            temperature: 0 for the likeliest transcript.
-            word_timestamps: whether to tell every word's time.
+            audio: the recording: a path, its bytes, or a file opened for reading bytes.
             timeout_s: longest time, in seconds; see ``Operations``.
             on_progress: called with bytes sent and bytes in all.
             on_transcribed: called with seconds done and seconds in all, None while not known.
+            options: see ``TranscriptionOptions``.
 
         Raises:
             AudioRejected: the recording cannot be used.
             ConnectionLost: the transcript broke off.
         """
-        fields = _fields(language, model, prompt, beam_size, temperature, word_timestamps)
-        call = _call(audio, {**fields, "stream": "true"}, on_progress)
+        call = _call(audio, {**_fields(options), "stream": "true"}, on_progress)
         return events(call, self.policy.attempts(timeout_s), _Segments(on_transcribed))
 
     def start_transcription(
         self,
         audio: Audio,
-        language: str | None = None,
-        model: str | None = None,
         *,
-        prompt: str = "",
-        beam_size: int | None = None,
-        temperature: float | None = None,
-        word_timestamps: bool = True,
         timeout_s: float | None = None,
         on_progress: OnProgress | None = None,
+        **options: Unpack[TranscriptionOptions],
     ) -> Flow[Job]:
         """Hand a recording in as a job, which goes on without the client.
 
@@ -122,19 +119,13 @@ class TranscribingOperations:
         job: it is not sent again.
 
         Args:
-            audio: as of ``transcribe``, and so are the other arguments.
-            language: code, such as ``en``; found out where left out.
-            model: key of a loaded model; the first that can where left out.
-            prompt: text that goes before.
-            beam_size: hypotheses at once.
-            temperature: 0 for the likeliest transcript.
-            word_timestamps: whether to tell every word's time.
+            audio: the recording: a path, its bytes, or a file opened for reading bytes.
             timeout_s: longest time for handing it in, in seconds; see ``Operations``.
             on_progress: called with bytes sent and bytes in all.
+            options: see ``TranscriptionOptions``.
         """
-        fields = _fields(language, model, prompt, beam_size, temperature, word_timestamps)
         headers = {"Prefer": "respond-async"}
-        call = _call(audio, fields, on_progress, headers=headers, repeatable=False)
+        call = _call(audio, _fields(options), on_progress, headers=headers, repeatable=False)
         return exchange(call, self.policy.attempts(timeout_s), _job)
 
     def job(self, job_id: str, *, timeout_s: float | None = None) -> Flow[Job]:
@@ -192,23 +183,20 @@ class TranscribingOperations:
         return exchange(call, self.policy.attempts(timeout_s), lambda response, told: None)
 
 
-def _fields(
-    language: str | None,
-    model: str | None,
-    prompt: str,
-    beam_size: int | None,
-    temperature: float | None,
-    word_timestamps: bool,
-) -> dict[str, str]:
-    """The form; what is left out is the server's to choose."""
-    fields = {"language": language or "", "model": model or "", "prompt": prompt}
-    if beam_size is not None:
-        fields["beam_size"] = str(beam_size)
-    if temperature is not None:
-        fields["temperature"] = str(temperature)
-    if not word_timestamps:
-        fields["word_timestamps"] = "false"
-    return {name: value for name, value in fields.items() if value}
+def _fields(options: TranscriptionOptions) -> dict[str, str]:
+    """The form.
+
+    Raises:
+        TypeError: there is no such option.
+    """
+    unknown = options.keys() - TranscriptionOptions.__annotations__.keys()
+    if unknown:
+        raise TypeError(f"There is no option {min(unknown)!r}; see TranscriptionOptions.")
+    return {
+        name: str(value).lower() if isinstance(value, bool) else str(value)
+        for name, value in options.items()
+        if value not in (None, "")
+    }
 
 
 def _call(

@@ -277,6 +277,11 @@ def test_a_job_is_handed_in_and_cancelled(kind: Kind) -> None:
     assert (host.requests[1].method, host.requests[1].target) == ("DELETE", "/jobs/a1")
 
 
+def test_an_option_that_there_is_not_is_told() -> None:
+    with pytest.raises(TypeError, match="best_of"):
+        ask("blocking", "http://localhost:1", "transcribe", b"RIFF", best_of=5)
+
+
 @BOTH
 @pytest.mark.parametrize("job_id", ["", "..", "a/b", "ä"])
 def test_a_jobs_id_cannot_lead_elsewhere(kind: Kind, job_id: str) -> None:
