@@ -92,7 +92,7 @@ class LibraryService:
         """
         source = self._writable()
         check_name(clip_id)
-        await asyncio.to_thread(self._check_media, media)
+        await asyncio.to_thread(check_media, media, self._limits)
         clip, is_new = await asyncio.to_thread(source.put, clip_id, media, text, precondition)
         await self._follow_up(clip)
         return clip, is_new
@@ -133,20 +133,6 @@ class LibraryService:
     def _wav(self, clip: Clip) -> bytes:
         return wav_of(decode(clip.read(), replace(self._limits, sampling_rate=_AUDIO_RATE)))
 
-    def _check_media(self, media: Media) -> None:
-        """See whether recordings could be compared with a clip.
-
-        Raises:
-            InvalidClipMedia: they could not.
-        """
-        try:
-            waveform = decode(media.stream.read(), self._limits)
-            if is_silent(contours(waveform)):
-                raise SilentAudio("The clip is silent.")
-        except AudioError as error:
-            what, remedy = complaint(error)
-            raise InvalidClipMedia(f"The file cannot be a clip: {what}. {remedy}") from error
-
     async def _follow_up(self, clip: Clip) -> None:
         """Encode a changed clip while the client waits, but not for long; ``statuses`` tells."""
         self._refresh()
@@ -169,3 +155,18 @@ class LibraryService:
         except Exception as error:
             # Whoever follows the source looks again.
             _LOG.warning("A change of the library was not taken over yet: %r.", error)
+
+
+def check_media(media: Media, limits: DecodeLimits) -> None:
+    """See whether recordings could be compared with a clip.
+
+    Raises:
+        InvalidClipMedia: they could not.
+    """
+    try:
+        waveform = decode(media.stream.read(), limits)
+        if is_silent(contours(waveform)):
+            raise SilentAudio("The clip is silent.")
+    except AudioError as error:
+        what, remedy = complaint(error)
+        raise InvalidClipMedia(f"The file cannot be a clip: {what}. {remedy}") from error

@@ -31,11 +31,19 @@ from audio_score_server.transcription.recognition import Recognition, Recognitio
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What every pipeline is given."""
+    """What every pipeline is given.
+
+    Attributes:
+        settings: the operator's.
+        pool: for work on the processor.
+        metrics: told of what goes on.
+        ahead: whether clips are encoded before anybody asks for them.
+    """
 
     settings: Settings
     pool: ThreadPoolExecutor
     metrics: Metrics
+    ahead: bool = True
 
 
 def build_pipelines(loaded: list[Loaded], library: LiveLibrary, around: Surroundings) -> Parts:
@@ -61,7 +69,7 @@ def _remote(model: HiggsRemoteSettings, scorer: Any, around: Surroundings) -> Sc
     from audio_score_server.pipelines.remote import RemotePipeline
 
     around.metrics.announce(model.key)
-    limits = _decode_limits(around.settings)
+    limits = decode_limits(around.settings)
     return RemotePipeline(model.key, scorer, limits, around.settings.max_inflight, around.pool)
 
 
@@ -80,11 +88,12 @@ def build_local(
         int(settings.reference_memory_mib * 2**20),
     )
     options = LocalOptions(
-        _decode_limits(settings),
+        decode_limits(settings),
         model.audio_similarity == "aligned",
         model.compared_features(),
         model.gains_by_phones,
         settings.canary_interval_s > 0,
+        around.ahead,
     )
     batcher = _batcher(model.key, runner, around)
     parts = (model.key, runner, batcher, store, around.pool, options, phone_model)
@@ -151,7 +160,8 @@ def _batcher(
     return batcher
 
 
-def _decode_limits(settings: Settings) -> DecodeLimits:
+def decode_limits(settings: Settings) -> DecodeLimits:
+    """Of recordings to score, and of clips."""
     return DecodeLimits(
         settings.target_sampling_rate, settings.min_audio_seconds, settings.max_audio_seconds
     )

@@ -4,70 +4,85 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 from audio_score_server import __version__
-from audio_score_server.cli import clips, download, evaluate, gate, serve, transcribe
+from audio_score_server.cli import clips, download, evaluate, gate, score, serve, transcribe
+from audio_score_server.cli.commands import Command, Group, add_commands
 from audio_score_server.cli.flags import add_flags
 
 _EXIT_NOT_INSTALLED: Final = 3
 """As where no model can be loaded: a supervisor need not try again."""
+_INSTALLED_BY: Final = {"audio_score_client": "audio-score-client (folder client/)"}
+"""Modules that do not come with the server's extra."""
 
 
-class _Command(NamedTuple):
-    run: Callable[[dict[str, Any], Path], int]
-    add_flags: Callable[[argparse.ArgumentParser], None]
-    description: str
-    summary: str
+def _with_settings(
+    flags: Mapping[str, str], add_arguments: Callable[[argparse.ArgumentParser], None]
+) -> Callable[[argparse.ArgumentParser], None]:
+    """What gives a command flags for settings, and its own."""
 
+    def add(parser: argparse.ArgumentParser) -> None:
+        add_flags(parser, flags)
+        add_arguments(parser)
 
-def _add_evaluate_flags(parser: argparse.ArgumentParser) -> None:
-    add_flags(parser, evaluate.FLAGS)
-    evaluate.add_arguments(parser)
-
-
-def _add_clips_flags(parser: argparse.ArgumentParser) -> None:
-    add_flags(parser, clips.FLAGS)
-    clips.add_arguments(parser)
-
-
-def _add_transcribe_flags(parser: argparse.ArgumentParser) -> None:
-    add_flags(parser, transcribe.FLAGS)
-    transcribe.add_arguments(parser)
+    return add
 
 
 _COMMANDS: Final = (
-    _Command(
-        serve.serve, partial(add_flags, flags=serve.FLAGS), serve.DESCRIPTION, "run one server"
+    Command(
+        "serve",
+        serve.serve,
+        partial(add_flags, flags=serve.FLAGS),
+        serve.DESCRIPTION,
+        "run one server",
     ),
-    _Command(
-        gate.gate, gate.add_gate_flags, gate.GATE_DESCRIPTION, "run several servers behind Nginx"
+    Command(
+        "gate",
+        gate.gate,
+        gate.add_gate_flags,
+        gate.GATE_DESCRIPTION,
+        "run several servers behind Nginx",
     ),
-    _Command(
-        gate.status, gate.add_status_flags, gate.STATUS_DESCRIPTION, "show how these servers are"
+    Command(
+        "status",
+        gate.status,
+        gate.add_status_flags,
+        gate.STATUS_DESCRIPTION,
+        "show how these servers are",
     ),
-    _Command(
+    Command(
+        "download",
         download.download,
         partial(add_flags, flags=download.FLAGS),
         download.DESCRIPTION,
         "fetch the models' checkpoints",
     ),
-    _Command(
+    Command(
+        "score",
+        score.score,
+        _with_settings(score.FLAGS, score.add_arguments),
+        score.DESCRIPTION,
+        "score a recording",
+    ),
+    Command(
+        "evaluate",
         evaluate.evaluate,
-        _add_evaluate_flags,
+        _with_settings(evaluate.FLAGS, evaluate.add_arguments),
         evaluate.DESCRIPTION,
         "tell how well the models judge",
     ),
-    _Command(
+    Command(
+        "transcribe",
         transcribe.transcribe,
-        _add_transcribe_flags,
+        _with_settings(transcribe.FLAGS, transcribe.add_arguments),
         transcribe.DESCRIPTION,
         "transcribe recordings",
     ),
-    _Command(clips.clips, _add_clips_flags, clips.DESCRIPTION, "write drafts of clips' texts"),
+    Group("clips", clips.COMMANDS, clips.DESCRIPTION, "list and change the clips"),
 )
 
 
@@ -82,13 +97,7 @@ def command(arguments: Sequence[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(prog="audio-score", description=serve.DESCRIPTION)
     parser.add_argument("--version", action="version", version=__version__)
-    commands = parser.add_subparsers(required=True, metavar="command")
-    for each in _COMMANDS:
-        part = commands.add_parser(
-            each.run.__name__, help=each.summary, description=each.description
-        )
-        each.add_flags(part)
-        part.set_defaults(run=each.run)
+    add_commands(parser, _COMMANDS)
     flags = vars(parser.parse_args(arguments))
     run = flags.pop("run")
     try:
@@ -96,9 +105,9 @@ def command(arguments: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith(__package__.partition(".")[0]):
             raise
+        package = _INSTALLED_BY.get(error.name or "", "audio-score-server[server]")
         print(
-            f"This command needs {error.name}, which is not installed here; install "
-            "audio-score-server[server]",
+            f"This command needs {error.name}, which is not installed here; install {package}",
             file=sys.stderr,
         )
         return _EXIT_NOT_INSTALLED

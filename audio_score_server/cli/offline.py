@@ -15,7 +15,8 @@ from audio_score_server.telemetry.logs import configure_logs
 EXIT_OK: Final = 0
 EXIT_FAILED: Final = 1
 _EXIT_NO_MODEL: Final = 3
-_EXIT_STOPPED: Final = 130
+EXIT_STOPPED: Final = 130
+STOPPED: Final = "Stopped."
 
 
 def run_offline(
@@ -23,7 +24,7 @@ def run_offline(
     own: Collection[str],
     default_config: Path,
     work: Callable[[Settings], int],
-    stopped: str,
+    stopped: str = STOPPED,
 ) -> int:
     """Do a command's work with the settings that were given.
 
@@ -49,7 +50,7 @@ def run_offline(
         return work(settings)
     except KeyboardInterrupt:
         print(stopped, file=sys.stderr)
-        return _EXIT_STOPPED
+        return EXIT_STOPPED
     except (AudioScoreError, OSError) as error:
         print(error, file=sys.stderr)
         return _code_of(error)

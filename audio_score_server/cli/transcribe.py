@@ -59,7 +59,7 @@ def transcribe(flags: Mapping[str, Any], default_config: Path) -> int:
         request = FileRequest(**{name: flags[name] for name in _NAMES})
         return EXIT_FAILED if transcribe_files(settings, request) else EXIT_OK
 
-    return run_offline(flags, _NAMES, default_config, work, "Stopped.")
+    return run_offline(flags, _NAMES, default_config, work)
 
 
 def _beam(value: str) -> int:

@@ -143,6 +143,16 @@ class Library:
         """In order of id."""
         return list(self._clips.values())
 
+    def search(self, uid: str | None, query: str) -> list[Clip]:
+        """Clips whose ids or text hold every word of a query, in capitals or not; in order of id.
+
+        Args:
+            uid: of this video alone; of all where None.
+            query: words; every clip has those of an empty one.
+        """
+        words = query.casefold().split()
+        return [clip for clip in self.clips() if uid in (None, clip.id.uid) and _has(clip, words)]
+
     def get(self, clip_id: ClipId) -> Clip | None:
         """The clip of an id; None where there is none."""
         return self._clips.get(clip_id)
@@ -177,3 +187,8 @@ def listed(names: list[str]) -> str:
     shown = ", ".join(names[:_NAMES_SHOWN]) or "none"
     more = len(names) - _NAMES_SHOWN
     return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _has(clip: Clip, words: list[str]) -> bool:
+    text = f"{clip.id.uid} {clip.id.cid} {clip.text or ''}".casefold()
+    return all(word in text for word in words)

@@ -117,7 +117,8 @@ class LocalPipeline:
         warning = await run_in(self._pool, self._runner.compatibility_warning, new_texts)
         if warning:
             _LOG.warning("Model %s: %s.", self.key, warning)
-        await self.references.use(library, concurrency)
+        if self._options.ahead:
+            await self.references.use(library, concurrency)
         if self._options.aligned:
             self._measure = await self._calibrator(concurrency).measure(library, self._measure)
             self.comparator.similarity = self._measure.similarity

@@ -19,6 +19,7 @@ class LocalOptions:
             ``auto`` the latter for clips in its language.
         fitted: whether the model's own features are compared in a projection fitted to them.
         watched: whether ``health_error`` will be asked for.
+        ahead: whether clips are encoded before anybody asks for them; the cohort always is.
     """
 
     limits: DecodeLimits
@@ -26,3 +27,4 @@ class LocalOptions:
     features: AudioFeatures = "own"
     fitted: bool = False
     watched: bool = True
+    ahead: bool = True

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 
-from audio_score_server.library.clip import Clip, ClipId
+from audio_score_server.library.clip import ClipId
 from audio_score_server.web.byte_ranges import etags_of, is_among
 from audio_score_server.web.clip_answers import clip_answer, summary
 from audio_score_server.web.dependencies import Clips, Service
@@ -46,9 +46,7 @@ async def get_clips(
     ] = "",
 ) -> list[ClipSummaryResponse]:
     """The reference clips, of one video or of all; where there are more, `Link` leads on."""
-    library = await clips.clips()
-    words = q.casefold().split()
-    found = [clip for clip in library.clips() if uid in (None, clip.id.uid) and _has(clip, words)]
+    found = (await clips.clips()).search(uid, q)
     response.headers["X-Total-Count"] = str(len(found))
     left = [clip for clip in found if clip.id > _id_of(after)] if after else found
     if len(left) > limit:
@@ -77,11 +75,6 @@ async def get_clip(
     if is_among(clip.etag, etags_of(if_none_match)):
         return Response(status_code=304, headers=dict(response.headers))
     return await clip_answer(clips, clip)
-
-
-def _has(clip: Clip, words: list[str]) -> bool:
-    text = f"{clip.id.uid} {clip.id.cid} {clip.text or ''}".casefold()
-    return all(word in text for word in words)
 
 
 def _id_of(name: str) -> ClipId:

@@ -77,13 +77,14 @@ async def post_score(
     result = await service.score(*asked, detailed=bool(detail))
     analysis = result.analysis
     if analysis is None:
-        return ScoreResponse(**_numbers(result.score, stages))
+        return ScoreResponse(**score_numbers(result.score, stages))
     return ScoreResponse(
-        **_numbers(result.score, stages), detail=DetailResponse.of(analysis.detail, stages)
+        **score_numbers(result.score, stages), detail=DetailResponse.of(analysis.detail, stages)
     )
 
 
-def _numbers(score: Score, stages: Stages) -> dict[str, Any]:
+def score_numbers(score: Score, stages: Stages) -> dict[str, Any]:
+    """What every answer tells: the model, and the three scores."""
     return {
         "model": stages.model,
         "sim_score": round(score.total, _DIGITS),

@@ -1,4 +1,4 @@
-"""``audio-score clips``: drafts of the texts of clips that have none, for a person to read."""
+"""``audio-score clips transcribe``: drafts of texts of clips that have none."""
 
 from __future__ import annotations
 
@@ -7,43 +7,34 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from audio_score_server.cli.commands import Command
+from audio_score_server.cli.flags import add_flags
 from audio_score_server.cli.offline import EXIT_FAILED, EXIT_OK, run_offline
 from audio_score_server.settings import Settings
 
-DESCRIPTION: Final = (
+_DESCRIPTION: Final = (
     "Write drafts of the texts of clips that have none, <clip>.txt.draft beside each. They count "
     "once a person has read them: correct them, then run again with --accept."
 )
-FLAGS: Final[Mapping[str, str]] = {
+_FLAGS: Final[Mapping[str, str]] = {
     "--clips-dir": "video_clip_dir",
     "--models-dir": "models_dir",
     "--device": "device",
     "--log-level": "log_level",
 }
-_NAMES: Final = ("action", "language", "model", "accept")
+_NAMES: Final = ("language", "model", "accept")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Give the command what is no setting of the server's."""
+def _add_flags(parser: argparse.ArgumentParser) -> None:
+    add_flags(parser, _FLAGS)
     add = parser.add_argument
-    add("action", choices=("transcribe",), help="What to do with the clips.")
     add("--language", help="Code, such as en; found out for each clip where left out.")
     add("--model", help="Key of a model of the settings; the first that can where left out.")
     add("--accept", action="store_true", help="Make the drafts that there are the clips' texts.")
 
 
-def clips(flags: Mapping[str, Any], default_config: Path) -> int:
-    """Write drafts, or accept them.
-
-    Args:
-        flags: settings given on the command line by name, ``config``, and what ``add_arguments``
-            adds.
-        default_config: settings file where neither flag nor variable names one.
-
-    Returns:
-        Exit code: 0 when all is done, 1 when some clip could not be transcribed, 2 for wrong
-        settings, 3 without a model, 130 when stopped by Ctrl+C.
-    """
+def _transcribe(flags: Mapping[str, Any], default_config: Path) -> int:
+    """Write drafts, or accept them; 1 where some clip could not be transcribed."""
 
     def work(settings: Settings) -> int:
         # Imported once the settings are known to be right.
@@ -58,3 +49,8 @@ def clips(flags: Mapping[str, Any], default_config: Path) -> int:
 
     stopped = "Stopped; drafts that are written stay."
     return run_offline(flags, _NAMES, default_config, work, stopped)
+
+
+TRANSCRIBE: Final = Command(
+    "transcribe", _transcribe, _add_flags, _DESCRIPTION, "write drafts of clips' texts"
+)

@@ -1,0 +1,1 @@
+"""The commands that score recordings and change clips, with a server and without."""
