@@ -25,12 +25,13 @@ _PARTS = {"ClipId", "RouteFamilies", "ScoreResult"}
 
 def _resolves(name: str) -> bool:
     """Whether a dotted name leads to a module, or to something in one."""
+    whole = name if name.startswith("audio_score_client.") else f"audio_score_server.{name}"
     try:
-        importlib.import_module(f"audio_score_server.{name}")
+        importlib.import_module(whole)
     except ModuleNotFoundError:
-        module, _, attribute = name.rpartition(".")
+        module, _, attribute = whole.rpartition(".")
         try:
-            found = importlib.import_module(f"audio_score_server.{module}")
+            found = importlib.import_module(module)
         except ModuleNotFoundError:
             return False
         return hasattr(found, attribute)
