@@ -32,11 +32,11 @@ class Served:
     def __init__(self, server: ServerProcess, folder: Path) -> None:
         self.server = server
         self.folder = folder
+        self.client = httpx.Client(base_url=server.url, timeout=60)
 
     def ask(self, method: str, path: str, **more: Any) -> httpx.Response:
         headers = {**_ADMIN, **more.pop("headers", {})}
-        url = f"{self.server.url}{path}"
-        return httpx.request(method, url, headers=headers, timeout=60, **more)
+        return self.client.request(method, path, headers=headers, **more)
 
     def put(self, path: str, text: str | None = _LINE, **headers: str) -> httpx.Response:
         fields = {} if text is None else {"text": text}
@@ -74,7 +74,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     }
     with running(**variables) as server:
         server.wait_until_ready()
-        yield Served(server, folder)
+        served = Served(server, folder)
+        with served.client:
+            yield served
 
 
 def test_the_list_comes_in_pages(served: Served) -> None:
