@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import random
 import shutil
+import threading
 import time
 import wave
 from collections.abc import Iterator
@@ -200,6 +201,26 @@ def test_a_file_that_is_put_into_the_folder_is_listed_and_scored(served: Served)
     for suffix in (".mov", ".txt"):
         (served.folder / f"dropped_1{suffix}").unlink()
     assert served.score("dropped", "1").status_code == 404
+
+
+def test_a_file_that_is_being_written_is_waited_for(served: Served) -> None:
+    content, path = _MEDIA.read_bytes(), served.folder / "slow_1.mov"
+
+    def write() -> None:
+        with path.open("wb", buffering=0) as stream:
+            for start in range(0, len(content), len(content) // 5):
+                stream.write(content[start : start + len(content) // 5])
+                time.sleep(0.4)
+        path.with_suffix(".txt").write_text(_LINE)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    time.sleep(0.2)
+    answer = served.score("slow", "1")
+    writer.join()
+    assert answer.json()["sim_score"] > 0.7
+    for each in (path, path.with_suffix(".txt")):
+        each.unlink()
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
