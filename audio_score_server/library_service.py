@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Mapping
 from contextlib import suppress
-from contextvars import Context
 from dataclasses import replace
 from typing import Final
 
@@ -22,7 +20,6 @@ from audio_score_server.pipelines.protocol import ReferenceStatus
 from audio_score_server.references.build import complaint, is_silent
 from audio_score_server.service import ScoreService
 
-_LOG = logging.getLogger(__name__)
 _PATIENCE_S: Final = 15.0
 _AUDIO_RATE: Final = 48_000
 """For people, who hear more than models do."""
@@ -35,7 +32,6 @@ class LibraryService:
         """``limits``: of clips' sound, as models decode it."""
         self._service = service
         self._limits = limits
-        self._background = set[asyncio.Task[None]]()
 
     async def clips(self) -> Library:
         """All that there are at this moment.
@@ -117,12 +113,6 @@ class LibraryService:
         source = self._writable()
         if not await asyncio.to_thread(source.delete, clip_id, precondition):
             raise self._service.library.current.unknown(clip_id)
-        self._refresh()
-
-    def close(self) -> None:
-        """Leave what goes on in the background."""
-        for task in self._background:
-            task.cancel()
 
     def _writable(self) -> WritableSource:
         source = self._service.library.source
@@ -135,26 +125,11 @@ class LibraryService:
 
     async def _follow_up(self, clip: Clip) -> None:
         """Encode a changed clip while the client waits, but not for long; ``statuses`` tells."""
-        self._refresh()
         with suppress(TimeoutError):
             async with asyncio.timeout(_PATIENCE_S):
                 for scorer in self._service.able(SCORE):
                     with suppress(ReferenceMissing, ClipChanged):
                         await scorer.prepare(clip)
-
-    def _refresh(self) -> None:
-        """Have cohort and list follow, in the background."""
-        # Not of the request, in whose name nothing more is to be logged.
-        task = asyncio.create_task(self._take_over(), context=Context())
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
-
-    async def _take_over(self) -> None:
-        try:
-            await self._service.refresh()
-        except Exception as error:
-            # Whoever follows the source looks again.
-            _LOG.warning("A change of the library was not taken over yet: %r.", error)
 
 
 def check_media(media: Media, limits: DecodeLimits) -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Final
 
 from audio_score_server.library.clip import Clip, ClipId, ClipSource, Library
 from audio_score_server.library.errors import LibraryUnavailable
 
 _LOG = logging.getLogger(__name__)
+_REST: Final = 10
+"""Times as long as looking through the library and taking it over."""
 TakeOver = Callable[[Library], Awaitable[None]]
 
 
@@ -20,13 +24,22 @@ class LiveLibrary:
     version that models were made ready for beforehand only spares the request from waiting.
     """
 
-    def __init__(self, source: ClipSource, library: Library) -> None:
-        """``library``: the version that models are made ready for first."""
+    def __init__(
+        self, source: ClipSource, library: Library, on_removed: Callable[[Library], object]
+    ) -> None:
+        """Follow a source.
+
+        Args:
+            source: where the clips are.
+            library: the version that models are made ready for first.
+            on_removed: called on a thread with what is left when clips have gone.
+        """
         self.source = source
+        self._on_removed = on_removed
         self.current = library
         """What models are ready for: cohort and levels are by it."""
         self._error = ""
-        self._looking = asyncio.Lock()
+        self._listed: tuple[Library, Hashable] = library, object()
 
     async def resolve(self, clip_id: ClipId) -> Clip:
         """The clip of an id, whole; waits while somebody is writing it.
@@ -55,9 +68,18 @@ class LiveLibrary:
     async def list_clips(self) -> Library:
         """The clips that there are at this moment; those known before where nobody can tell."""
         try:
-            return await asyncio.to_thread(self.source.library)
+            return await asyncio.to_thread(self._list)
         except LibraryUnavailable:
             return self.current
+
+    def _list(self, anew: bool = False) -> Library:
+        """Looked through again only where something may have come or gone, or ``anew``."""
+        revision = self.source.revision()
+        library, then = self._listed
+        if anew or revision != then:
+            library = self.source.library()
+            self._listed = library, revision
+        return library
 
     async def follow(self, take_over: TakeOver) -> None:
         """Have each new version of the library taken over, until cancelled.
@@ -66,29 +88,33 @@ class LiveLibrary:
             take_over: makes the models ready for a version.
         """
         async for _ in self.source.changes():
+            began = time.monotonic()
             try:
-                await self.look(take_over)
+                await self._look(take_over)
             except LibraryUnavailable as error:
                 self._tell(f"{error} Those known before are served on.")
             except Exception:
                 # Whatever is wrong with one version, the next may be better.
                 _LOG.exception("The clips have changed, but the change could not be taken over.")
+            # However often something changes, most of the time goes to requests.
+            await asyncio.sleep(_REST * (time.monotonic() - began))
 
-    async def look(self, take_over: TakeOver) -> None:
+    async def _look(self, take_over: TakeOver) -> None:
         """Have the clips taken over as they are now, and once more when all of them are whole.
 
         Raises:
             LibraryUnavailable: the source cannot be read.
         """
         while True:
-            async with self._looking:
-                found = await asyncio.to_thread(self.source.library)
-                self._error = ""
-                library = self._settled(found)
-                if library != self.current:
-                    self._report(library)
-                    await take_over(library)
-                    self.current = library
+            found = await asyncio.to_thread(self._list, anew=True)
+            self._error = ""
+            library = self._settled(found)
+            if library != self.current:
+                self._report(library)
+                await take_over(library)
+                self.current, before = library, self.current
+                if any(library.get(clip.id) is None for clip in before.clips()):
+                    await asyncio.to_thread(self._on_removed, library)
             unsettled_s = max((clip.settled_in_s for clip in found.clips()), default=0.0)
             if not unsettled_s:
                 return

@@ -277,14 +277,6 @@ class ScoreService:
             if not all(scorer.failed(clip) for scorer in scorers)
         ]
 
-    async def refresh(self) -> None:
-        """Take the library over as it is now, without waiting for the source to tell.
-
-        Raises:
-            LibraryUnavailable: the source cannot be read.
-        """
-        await self.library.look(self._prepare)
-
     async def _prepare(self, library: Library) -> None:
         """Make every model ready for another version of the library, cohort and levels too.
 

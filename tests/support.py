@@ -7,7 +7,7 @@ import io
 import re
 import struct
 import subprocess
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Hashable, Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -219,6 +219,7 @@ class MemorySource:
     def __init__(self) -> None:
         self.files: dict[str, tuple[bytes, str, str | None]] = {}
         """Name to content, version and text."""
+        self._told = asyncio.Event()
 
     def library(self) -> Library:
         return Library([self.clip(name) for name in self.files])
@@ -240,10 +241,18 @@ class MemorySource:
     def find(self, clip_id: ClipId) -> Clip | None:
         return self.library().get(clip_id)
 
+    def revision(self) -> Hashable:
+        return tuple(sorted((name, version) for name, (_, version, _) in self.files.items()))
+
+    def tell(self) -> None:
+        """Say that clips have changed."""
+        self._told.set()
+
     async def changes(self) -> AsyncGenerator[None, None]:
-        """Tells nothing: tests say when a library is another."""
-        await asyncio.Event().wait()
-        yield
+        while True:
+            await self._told.wait()
+            self._told.clear()
+            yield
 
 
 def named_clip(cid: str, text: str | None = None) -> Clip:

@@ -13,6 +13,7 @@ import torch
 from audio_score_server.assembly.models import PHONE_MODEL, Loaded, load_model
 from audio_score_server.assembly.pipelines import Surroundings, build_pipelines
 from audio_score_server.errors import NoModelError
+from audio_score_server.library.clip import Library
 from audio_score_server.library.folder import FolderSource
 from audio_score_server.live_library import LiveLibrary
 from audio_score_server.runners.registry import Loader
@@ -44,7 +45,12 @@ async def _load(settings: Settings, key: str | None, pool: ThreadPoolExecutor) -
     library = await asyncio.to_thread(source.library)
     loaded = await asyncio.to_thread(_loaded, settings, key)
     around = Surroundings(settings, pool, Metrics(), ahead=False)
-    return build_pipelines(loaded, LiveLibrary(source, library), around)
+    live = LiveLibrary(source, library, _keep)
+    return build_pipelines(loaded, live, around)
+
+
+def _keep(library: Library) -> None:
+    """The cache is the server's to look after."""
 
 
 def _loaded(settings: Settings, key: str | None) -> list[Loaded]:

@@ -7,6 +7,7 @@ import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Final
 
 import torch
 
@@ -24,6 +25,7 @@ from audio_score_server.settings import Settings
 from audio_score_server.telemetry.metrics import Metrics, ModelState
 
 _LOG = logging.getLogger(__name__)
+_YOUNG_S: Final = 60.0
 
 
 def build_service(settings: Settings, metrics: Metrics) -> ScoreService:
@@ -45,6 +47,16 @@ def _library(source: ClipSource) -> Library:
     except LibraryUnavailable as error:
         _LOG.warning("%s", error)
         return Library([])
+
+
+def _flush(settings: Settings, library: Library, min_age_s: float = 0.0) -> None:
+    """Remove what is cached of clips and models that are gone."""
+    if settings.disable_cache_flush:
+        return
+    keys = [model.key for model in settings.models]
+    if phone_model_wanted(settings):
+        keys.append(PHONE_MODEL.key)
+    prune(settings.cache_dir, keys, library, min_age_s)
 
 
 def _state(model: Model) -> ModelState:
@@ -74,10 +86,7 @@ async def _load(settings: Settings, metrics: Metrics, pool: ThreadPoolExecutor) 
     )
     library = await asyncio.to_thread(_library, source)
     loaded = await asyncio.to_thread(load_models, settings)
-    if not settings.disable_cache_flush:
-        keys = [model.key for model in settings.models]
-        if phone_model_wanted(settings):
-            keys.append(PHONE_MODEL.key)
-        await asyncio.to_thread(prune, settings.cache_dir, keys, library)
-    live = LiveLibrary(source, library)
+    flush = partial(_flush, settings)
+    await asyncio.to_thread(flush, library)
+    live = LiveLibrary(source, library, partial(flush, min_age_s=_YOUNG_S))
     return build_pipelines(loaded, live, Surroundings(settings, pool, metrics))

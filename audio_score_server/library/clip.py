@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Hashable, Iterable
 from dataclasses import dataclass, field
 from typing import BinaryIO, Final, Protocol
 
@@ -41,6 +41,14 @@ class ClipSource(Protocol):
 
         Raises:
             LibraryUnavailable: the source cannot be read.
+        """
+        ...
+
+    def revision(self) -> Hashable:
+        """Equal to what it was before only if no clip has come or gone, or was put, since then.
+
+        Cheap, where looking through all clips is not. Of clips that are changed where they are it
+        need not tell.
         """
         ...
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
+class Stamp(NamedTuple):
     """What tells a file from itself before it was changed.
 
     Attributes:
@@ -32,10 +31,10 @@ class Stamp:
         return cls(status.st_size, version, status.st_mtime)
 
 
-def stamp_of(path: Path) -> Stamp | None:
+def stamp_of(path: str) -> Stamp | None:
     """The stamp of a file; None where it cannot be asked for."""
     try:
-        return Stamp.of(path.stat())
+        return Stamp.of(os.stat(path))  # noqa: PTH116 a third of the time, ten thousand times over
     except OSError:
         return None
 

@@ -37,6 +37,7 @@ class SidecarTexts:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._prefix = f"{folder}{os.sep}"
         self._known: dict[str, SidecarText] = {}
 
     def of(self, clip: str, names: Collection[str] | None = None) -> SidecarText:
@@ -47,10 +48,9 @@ class SidecarTexts:
             names: of all files in the folder where they are known, which spares looking for each.
         """
         stem = os.path.splitext(clip)[0]
-        candidates = (f"{stem}{suffix}" for suffix in _CASES)
         stamps = tuple(
-            None if names is not None and name not in names else stamp_of(self._folder / name)
-            for name in candidates
+            stamp_of(f"{self._prefix}{name}") if names is None or name in names else None
+            for name in text_names(stem)
         )
         known = self._known.get(clip)
         if known is None or known.stamps != stamps:
@@ -65,4 +65,4 @@ class SidecarTexts:
 
 def text_names(stem: str) -> list[str]:
     """Names of the files in which the text of a clip may be."""
-    return [f"{stem}{suffix}" for suffix in _CASES]
+    return [stem + suffix for suffix in _CASES]

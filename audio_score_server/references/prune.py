@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from audio_score_server.references.store import BUILDING
 _LOG = logging.getLogger(__name__)
 
 
-def prune(cache_dir: Path, model_keys: Collection[str], library: Library) -> int:
+def prune(
+    cache_dir: Path, model_keys: Collection[str], library: Library, min_age_s: float = 0.0
+) -> int:
     """Remove entries of clips that are gone and of models that are no longer configured.
 
     Only folders that hold a manifest are taken for entries, and nothing is removed while the
@@ -24,6 +27,7 @@ def prune(cache_dir: Path, model_keys: Collection[str], library: Library) -> int
         cache_dir: folder of all models' entries.
         model_keys: every model in the settings, also those not loaded now.
         library: the clips that there are.
+        min_age_s: younger entries stay: another worker may know clips that this one does not yet.
 
     Returns:
         How many entries were removed.
@@ -35,6 +39,7 @@ def prune(cache_dir: Path, model_keys: Collection[str], library: Library) -> int
         entry
         for model, clip_id, entry in _entries(cache_dir)
         if model not in model_keys or (clip_id not in wanted and clip_id.uid != BUILT_IN)
+        if not min_age_s or time.time() - _written(entry) > min_age_s
     ]
     for entry in stale:
         shutil.rmtree(entry, ignore_errors=True)
@@ -56,6 +61,13 @@ def _entries(cache_dir: Path) -> Iterator[tuple[str, ClipId, Path]]:
             for clip in _folders(video):
                 if (clip / MANIFEST).is_file():
                     yield model.name, ClipId(video.name, clip.name), clip
+
+
+def _written(entry: Path) -> float:
+    try:
+        return (entry / MANIFEST).stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _folders(folder: Path) -> list[Path]:

@@ -153,7 +153,7 @@ def _lifespan(
         app.state.transcriptions = transcriptions = TranscriptionService(
             service, settings.max_transcriptions, settings.transcription_timeout_s
         )
-        app.state.library = library = LibraryService(
+        app.state.library = LibraryService(
             service,
             DecodeLimits(
                 settings.target_sampling_rate,
@@ -174,7 +174,6 @@ def _lifespan(
         yield
         start.cancel()
         await asyncio.gather(start, return_exceptions=True)
-        library.close()
         await service.close()
         if app.state.tracing is not None:
             await asyncio.to_thread(app.state.tracing.close)

@@ -49,9 +49,7 @@ def test_programs_run(
 
 
 @pytest.mark.usefixtures("_take")
-def test_commands_print_what_is_shown(
-    demo: ServerProcess, run: Run, tmp_path: Path
-) -> None:
+def test_commands_print_what_is_shown(demo: ServerProcess, run: Run, tmp_path: Path) -> None:
     shown = re.findall(r"^\$ audio-score (score .*)\n(.*)$", GUIDE, re.MULTILINE)
     shown += re.findall(r"^\$ audio-score (clips list .*)\n(.*)$", GUIDE, re.MULTILINE)
     assert len(shown) == 3

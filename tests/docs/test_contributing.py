@@ -10,7 +10,9 @@ from tests.process.server import ROOT
 
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 NAMED = sorted(
-    set(re.findall(r"`((?:audio_score_server|client|tests|docs|scripts)/[\w./]+|README\.md)`", TEXT))
+    set(
+        re.findall(r"`((?:audio_score_server|client|tests|docs|scripts)/[\w./]+|README\.md)`", TEXT)
+    )
 )
 QUESTIONS = ("a new warning", "a new model type", "a new route family", "a new language")
 

@@ -107,7 +107,7 @@ def test_quoted_words_end_where_they_end(word: str) -> None:
         ),
     ],
 )
-def test_nginx_takes_it_in_any_folder(tmp_path: Path, name: str, config: NginxConfig) -> None:
+def test_any_folder_will_do(tmp_path: Path, name: str, config: NginxConfig) -> None:
     nginx = find_nginx("nginx", os.environ)
     run_dir = RunDir(tmp_path / name / "r", tmp_path / name / "logs")
     try:

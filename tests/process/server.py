@@ -21,7 +21,7 @@ from tests.support import make_clip
 
 ROOT = Path(__file__).resolve().parents[2]
 _LISTENING = re.compile(r'Listening on ((?:http://|unix:)\S+?)\.(?:"|$)')
-_START_S = 60.0
+_START_S = 150.0
 _END_S = 30.0
 
 

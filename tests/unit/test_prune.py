@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from audio_score_server.library.clip import Clip, Library
@@ -47,6 +48,15 @@ def test_a_configured_model_that_is_not_loaded_keeps_its_entries(tmp_path: Path)
     entries = [_entry(tmp_path / "cache", model, clip) for model in ("loaded", "not-loaded")]
     assert prune(tmp_path / "cache", ["loaded", "not-loaded"], _library([clip])) == 0
     assert all(entry.exists() for entry in entries)
+
+
+def test_young_entries_stay_while_others_may_know_more(tmp_path: Path) -> None:
+    kept, gone = _clips(tmp_path, "film_1", "film_2")
+    entry = _entry(tmp_path / "cache", "model", gone)
+    assert prune(tmp_path / "cache", ["model"], _library([kept]), min_age_s=60.0) == 0
+    os.utime(entry / MANIFEST, (0, 0))
+    assert prune(tmp_path / "cache", ["model"], _library([kept]), min_age_s=60.0) == 1
+    assert not entry.exists()
 
 
 def test_an_empty_library_flushes_nothing(tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def _wav(seconds: float, pitch: float = 440.0) -> bytes:
 
 def _library(folder: Path) -> LiveLibrary:
     source = FolderSource(folder)
-    return LiveLibrary(source, source.library())
+    return LiveLibrary(source, source.library(), lambda _: None)
 
 
 def _service(
