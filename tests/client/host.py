@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from email.parser import BytesParser
 from email.policy import HTTP
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 _PATIENCE_S: Final = 30.0
+_DRIP_S: Final = 0.2
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Reply:
         headers: besides the length and the type.
         sent: how many bytes of the body go out; None for all.
         stalls: whether it says nothing more then, instead of closing the connection.
+        drips: what comes byte by byte: nothing, the body, or all of it.
     """
 
     body: Any = b""
@@ -54,6 +56,7 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
     sent: int | None = None
     stalls: bool = False
+    drips: Literal["", "body", "all"] = ""
 
 
 class _Broken:
@@ -70,6 +73,8 @@ class Host:
 
     def __init__(self, *replies: Answering) -> None:
         self.requests: list[Request] = []
+        self.dripped = 0
+        """How many bytes went out by themselves."""
         self._replies = list(replies)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._ended = threading.Event()
@@ -130,7 +135,15 @@ class Host:
         body = told.body if isinstance(told.body, bytes) else json.dumps(told.body).encode()
         headers = {"Content-Length": str(len(body)), "Connection": "close", **told.headers}
         lines = [f"HTTP/1.1 {told.status} Whatever", *(f"{k}: {v}" for k, v in headers.items())]
-        connection.sendall("\r\n".join([*lines, "", ""]).encode() + body[: told.sent])
+        head = "\r\n".join([*lines, "", ""]).encode()
+        whole = head + body[: told.sent]
+        at_once = {"": len(whole), "body": len(head), "all": 0}[told.drips]
+        connection.sendall(whole[:at_once])
+        for place in range(at_once, len(whole)):
+            if self._ended.wait(_DRIP_S):
+                return
+            connection.sendall(whole[place : place + 1])
+            self.dripped += 1
         if told.stalls:
             self._ended.wait(_PATIENCE_S)
 

@@ -6,10 +6,11 @@ import io
 import logging
 import math
 import socket
+import threading
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import httpx
 import pytest
@@ -122,6 +123,37 @@ def test_a_stalled_answer_ends_at_the_deadline(kind: Kind, sent: int) -> None:
         with pytest.raises(DeadlineExceeded, match=r"POST /score was not done within 0\.5 s"):
             ask(kind, host.url, "score", AUDIO, "film", "1", timeout_s=0.5)
         assert len(host.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "drips"), [("blocking", "body"), ("awaiting", "body"), ("awaiting", "all")]
+)
+def test_an_answer_that_drips_ends_at_the_deadline(
+    kind: Kind, drips: Literal["body", "all"]
+) -> None:
+    with Host(Reply(SCORE, drips=drips)) as host, pytest.raises(DeadlineExceeded):
+        ask(kind, host.url, "score", AUDIO, "film", "1", timeout_s=0.5)
+    assert host.dripped < 30, "not waited for"
+
+
+class _Watched(io.BytesIO):
+    """A file that knows on which threads it is read."""
+
+    def __init__(self) -> None:
+        super().__init__(AUDIO)
+        self.threads: set[int] = set()
+
+    def read(self, count: int | None = -1) -> bytes:
+        self.threads.add(threading.get_ident())
+        return super().read(count)
+
+
+def test_a_file_is_not_read_where_others_await() -> None:
+    file = _Watched()
+    with Host(Reply(SCORE)) as host:
+        ask("awaiting", host.url, "score", file, "film", "1")
+    assert file.threads
+    assert threading.get_ident() not in file.threads
 
 
 @BOTH
