@@ -13,12 +13,14 @@ import torch
 
 from audio_score_server.assembly.models import PHONE_MODEL, load_models, phone_model_wanted
 from audio_score_server.assembly.pipelines import Surroundings, build_pipelines
+from audio_score_server.errors import SettingsError
 from audio_score_server.library.clip import ClipSource, Library
 from audio_score_server.library.errors import LibraryUnavailable
-from audio_score_server.library.writable_folder import WritableFolder
+from audio_score_server.library.sources import open_source
 from audio_score_server.live_library import LiveLibrary
 from audio_score_server.pipelines.protocol import Model
 from audio_score_server.references.prune import prune
+from audio_score_server.references.shared import SharedEntries
 from audio_score_server.service import ScoreService
 from audio_score_server.service_parts import Parts, ServiceLimits
 from audio_score_server.settings import Settings
@@ -80,13 +82,31 @@ def _model_threads(settings: Settings, threads: int) -> int:
     return max(1, threads // 2) if small else threads
 
 
+def _shared_entries(settings: Settings) -> SharedEntries | None:
+    """Through which hosts share references; None where each makes its own.
+
+    Raises:
+        SettingsError: the URL or the environment is not one to reach a bucket with.
+    """
+    if settings.shared_cache_url is None:
+        return None
+    # What speaks with object stores takes a while to import.
+    from audio_score_server.buckets.bucket import Bucket
+    from audio_score_server.buckets.errors import BucketUnavailable
+    from audio_score_server.buckets.shared_entries import BucketEntries
+
+    try:
+        return BucketEntries(Bucket.open(settings.shared_cache_url))
+    except BucketUnavailable as error:
+        raise SettingsError(f"shared_cache_url: {error}") from error
+
+
 async def _load(settings: Settings, metrics: Metrics, pool: ThreadPoolExecutor) -> Parts:
-    source = WritableFolder(
-        settings.video_clip_dir, settings.library_scan_interval_s, settings.max_library_bytes
-    )
+    source = open_source(settings)
+    shared = _shared_entries(settings)
     library = await asyncio.to_thread(_library, source)
     loaded = await asyncio.to_thread(load_models, settings)
     flush = partial(_flush, settings)
     await asyncio.to_thread(flush, library)
     live = LiveLibrary(source, library, partial(flush, min_age_s=_YOUNG_S))
-    return build_pipelines(loaded, live, Surroundings(settings, pool, metrics))
+    return build_pipelines(loaded, live, Surroundings(settings, pool, metrics, shared))

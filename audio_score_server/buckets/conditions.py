@@ -12,17 +12,17 @@ from audio_score_server.buckets.errors import ObjectChanged, ObjectMissing
 _KEY: Final = ".library/conditions"
 
 
-def heeds_conditions(bucket: Bucket, key: str = _KEY) -> bool:
+def heeds_conditions(bucket: Bucket) -> bool:
     """Whether puts fail that ask for what is not so; seen by trying.
 
     Raises:
         BucketUnavailable: it cannot be tried.
     """
     with suppress(ObjectChanged):
-        bucket.put_if(key, _content(), None)
+        bucket.put_if(_KEY, _content(), None)
     try:
-        first = bucket.get(key).version
-        bucket.put_if(key, _content(), first)
+        first = bucket.get(_KEY).version
+        bucket.put_if(_KEY, _content(), first)
     except ObjectChanged:
         # Another host tries at the same moment.
         pass
@@ -30,7 +30,7 @@ def heeds_conditions(bucket: Bucket, key: str = _KEY) -> bool:
         return False
     for expected in (None, first):
         try:
-            bucket.put_if(key, _content(), expected)
+            bucket.put_if(_KEY, _content(), expected)
         except ObjectChanged:
             continue
         return False
