@@ -14,6 +14,7 @@ from audio_score_server.assembly import transcriber
 from audio_score_server.errors import AudioScoreError
 from audio_score_server.library.clip import Clip
 from audio_score_server.library.folder import FolderSource
+from audio_score_server.library.sources import clip_folder
 from audio_score_server.library.writable_folder import DRAFT
 from audio_score_server.pipelines.collecting import collected
 from audio_score_server.pipelines.protocol import TranscriptionModel, TranscriptionOptions
@@ -25,12 +26,14 @@ def write_drafts(settings: Settings, model: str | None, language: str | None) ->
 
     Raises:
         NoModelError: there is no model that can.
+        SettingsError: the clips are in no folder.
         OSError: a draft cannot be written.
     """
+    folder = clip_folder(settings)
     clips = [
         clip
-        for clip in FolderSource(settings.video_clip_dir).library().clips()
-        if not clip.text and not _draft_of(settings.video_clip_dir, clip).exists()
+        for clip in FolderSource(folder).library().clips()
+        if not clip.text and not _draft_of(folder, clip).exists()
     ]
     return asyncio.run(_write_all(settings, clips, model, language)) if clips else 0
 
@@ -66,7 +69,7 @@ async def _write_all(
                 failures += 1
                 tqdm.write(f"{clip.name}: {error}", file=sys.stderr)
                 continue
-            draft = _draft_of(settings.video_clip_dir, clip)
+            draft = _draft_of(clip_folder(settings), clip)
             draft.write_text(f"{text}\n", encoding="utf-8")
             tqdm.write(f"{draft.name}: {text}")
     return failures

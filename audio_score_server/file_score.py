@@ -8,7 +8,7 @@ from typing import Any
 
 from audio_score_server.assembly import build_scorer
 from audio_score_server.library.clip import ClipId
-from audio_score_server.library.folder import FolderSource
+from audio_score_server.library.sources import open_source
 from audio_score_server.settings import Settings
 from audio_score_server.telemetry.stages import Stages
 from audio_score_server.web.routes.score import score_numbers
@@ -34,7 +34,7 @@ def score_file(settings: Settings, file: Path, clip: ClipId, model: str | None) 
     """
     recording = file.read_bytes()
     # Looked for before a model is loaded, which takes longer.
-    FolderSource(settings.video_clip_dir).library().find(clip.uid, clip.cid)
+    open_source(settings).library().find(clip.uid, clip.cid)
     return asyncio.run(_score(settings, recording, clip, model))
 
 

@@ -13,7 +13,7 @@ from audio_score_server.audio.decode import DecodeLimits, decode
 from audio_score_server.audio.wav import wav_of
 from audio_score_server.errors import AudioError, ReferenceMissing, SilentAudio
 from audio_score_server.library.clip import Clip, ClipChanged, ClipId, Library
-from audio_score_server.library.errors import InvalidClipMedia, LibraryReadOnly
+from audio_score_server.library.errors import InvalidClipMedia, LibraryReadOnly, LibraryUnavailable
 from audio_score_server.library.writing import Media, Precondition, WritableSource, check_name
 from audio_score_server.model_registry import SCORE
 from audio_score_server.pipelines.protocol import ReferenceStatus
@@ -62,9 +62,12 @@ class LibraryService:
         Raises:
             ClipChanged: the clip has another version by now.
             ReferenceMissing: it is broken.
+            LibraryUnavailable: it cannot be had now.
         """
         try:
             return await asyncio.to_thread(self._wav, clip)
+        except LibraryUnavailable:
+            raise
         except (AudioError, OSError) as error:
             raise ReferenceMissing(
                 f"Clip {clip.id} is broken on the server: {complaint(error)[0]}."

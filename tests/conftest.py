@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.process.server import ServerProcess, running
 from training.kokoro import models_folder
+
+if TYPE_CHECKING:
+    from tests.buckets import BucketProxy, ByHand
 
 
 @pytest.fixture(scope="session")
@@ -53,3 +57,32 @@ def clip_folder(tmp_path: Path) -> Path:
     folder = tmp_path / "clips"
     folder.mkdir()
     return folder
+
+
+@pytest.fixture(scope="session")
+def object_store() -> Iterator[str]:
+    """The address of an S3 server."""
+    # It takes a while to import, and most tests do without.
+    from tests.buckets import moto
+
+    with moto() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def proxy(object_store: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[BucketProxy]:
+    """Stands before that server, and is what the environment names as the endpoint."""
+    from tests.buckets import CREDENTIALS, misbehaving
+
+    with misbehaving(object_store) as proxy:
+        for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL": proxy.url}.items():
+            monkeypatch.setenv(name, value)
+        yield proxy
+
+
+@pytest.fixture
+def by_hand(object_store: str) -> ByHand:
+    """Somebody with other tools, at a new bucket of that server."""
+    from tests.buckets import ByHand, new_bucket
+
+    return ByHand(object_store, new_bucket(object_store))

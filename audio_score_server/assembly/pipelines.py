@@ -19,6 +19,7 @@ from audio_score_server.pipelines.local import LocalPipeline
 from audio_score_server.pipelines.options import LocalOptions
 from audio_score_server.pipelines.protocol import Scorer
 from audio_score_server.pipelines.transcription import RecognitionParts, TranscribingPipeline
+from audio_score_server.references.shared import SharedEntries
 from audio_score_server.references.store import ReferenceStore
 from audio_score_server.runners.device import give_back_memory, is_fatal, within_memory
 from audio_score_server.runners.finite import finite, finite_recognitions
@@ -38,12 +39,14 @@ class Surroundings:
         pool: for work on the processor.
         metrics: told of what goes on.
         ahead: whether clips are encoded before anybody asks for them.
+        shared: through which hosts share references; None where each makes its own.
     """
 
     settings: Settings
     pool: ThreadPoolExecutor
     metrics: Metrics
     ahead: bool = True
+    shared: SharedEntries | None = None
 
 
 def build_pipelines(loaded: list[Loaded], library: LiveLibrary, around: Surroundings) -> Parts:
@@ -86,6 +89,7 @@ def build_local(
         settings.cache_dir / model.key,
         (runner.fingerprint, _settings_fingerprint(settings)),
         int(settings.reference_memory_mib * 2**20),
+        around.shared,
     )
     options = LocalOptions(
         decode_limits(settings),

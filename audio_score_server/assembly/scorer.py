@@ -12,9 +12,10 @@ import torch
 
 from audio_score_server.assembly.models import PHONE_MODEL, Loaded, load_model
 from audio_score_server.assembly.pipelines import Surroundings, build_pipelines
+from audio_score_server.assembly.sharing import shared_entries
 from audio_score_server.errors import NoModelError
 from audio_score_server.library.clip import Library
-from audio_score_server.library.folder import FolderSource
+from audio_score_server.library.sources import open_source
 from audio_score_server.live_library import LiveLibrary
 from audio_score_server.runners.registry import Loader
 from audio_score_server.service import ScoreService
@@ -41,10 +42,10 @@ def build_scorer(settings: Settings, key: str | None) -> ScoreService:
 
 
 async def _load(settings: Settings, key: str | None, pool: ThreadPoolExecutor) -> Parts:
-    source = FolderSource(settings.video_clip_dir)
+    source = open_source(settings)
     library = await asyncio.to_thread(source.library)
     loaded = await asyncio.to_thread(_loaded, settings, key)
-    around = Surroundings(settings, pool, Metrics(), ahead=False)
+    around = Surroundings(settings, pool, Metrics(), ahead=False, shared=shared_entries(settings))
     live = LiveLibrary(source, library, _keep)
     return build_pipelines(loaded, live, around)
 

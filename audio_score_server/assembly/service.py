@@ -13,9 +13,10 @@ import torch
 
 from audio_score_server.assembly.models import PHONE_MODEL, load_models, phone_model_wanted
 from audio_score_server.assembly.pipelines import Surroundings, build_pipelines
+from audio_score_server.assembly.sharing import shared_entries
 from audio_score_server.library.clip import ClipSource, Library
 from audio_score_server.library.errors import LibraryUnavailable
-from audio_score_server.library.writable_folder import WritableFolder
+from audio_score_server.library.sources import open_source
 from audio_score_server.live_library import LiveLibrary
 from audio_score_server.pipelines.protocol import Model
 from audio_score_server.references.prune import prune
@@ -81,12 +82,11 @@ def _model_threads(settings: Settings, threads: int) -> int:
 
 
 async def _load(settings: Settings, metrics: Metrics, pool: ThreadPoolExecutor) -> Parts:
-    source = WritableFolder(
-        settings.video_clip_dir, settings.library_scan_interval_s, settings.max_library_bytes
-    )
+    source = open_source(settings)
+    shared = shared_entries(settings)
     library = await asyncio.to_thread(_library, source)
     loaded = await asyncio.to_thread(load_models, settings)
     flush = partial(_flush, settings)
     await asyncio.to_thread(flush, library)
     live = LiveLibrary(source, library, partial(flush, min_age_s=_YOUNG_S))
-    return build_pipelines(loaded, live, Surroundings(settings, pool, metrics))
+    return build_pipelines(loaded, live, Surroundings(settings, pool, metrics, shared=shared))

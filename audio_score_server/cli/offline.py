@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from audio_score_server.cli.flags import EXIT_SETTINGS, settings_from
-from audio_score_server.errors import AudioScoreError, EvaluationError, NoModelError
+from audio_score_server.errors import AudioScoreError, EvaluationError, NoModelError, SettingsError
 from audio_score_server.settings import Settings
 from audio_score_server.telemetry.logs import configure_logs
 
@@ -57,6 +57,6 @@ def run_offline(
 
 
 def _code_of(error: Exception) -> int:
-    if isinstance(error, EvaluationError):
+    if isinstance(error, EvaluationError | SettingsError):
         return EXIT_SETTINGS
     return _EXIT_NO_MODEL if isinstance(error, NoModelError) else EXIT_FAILED

@@ -47,3 +47,7 @@ class LibraryUnavailable(AudioScoreError):
     """Clips cannot be read or written now."""
 
     code: ClassVar[str] = "library_unavailable"
+
+
+class ClipUnreadable(LibraryUnavailable, OSError):
+    """A clip is known, but its file cannot be had now."""

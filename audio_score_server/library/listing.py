@@ -43,7 +43,7 @@ class FolderListing:
             if is_clip and clip_id is None:
                 suffix = os.path.splitext(entry.name)[1]
                 self._tell(
-                    f"Skipped {_printable(entry.name)}: a clip is called <uid>_<cid>{suffix}, in "
+                    f"Skipped {printable(entry.name)}: a clip is called <uid>_<cid>{suffix}, in "
                     "UTF-8."
                 )
             elif is_clip and clip_id is not None:
@@ -54,7 +54,7 @@ class FolderListing:
     def _take(self, found: _Found, clip_id: ClipId, name: str, stamp: Stamp | None) -> None:
         other = found.get(clip_id)
         if other is not None:
-            kept = min(other[0], name, key=_rank)
+            kept = min(other[0], name, key=rank)
             self._tell(f"{other[0]} and {name} are one clip: {kept} is taken.")
             if kept != name:
                 return
@@ -69,11 +69,11 @@ class FolderListing:
             return True, None
         if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
             # Opening a pipe would wait for somebody to write into it.
-            self._tell(f"Skipped {_printable(entry.name)}: it is neither a file nor a folder.")
+            self._tell(f"Skipped {printable(entry.name)}: it is neither a file nor a folder.")
         return stat.S_ISREG(status.st_mode), Stamp.of(status)
 
     def _tell_of_folders(self, entries: Sequence[os.DirEntry[str]]) -> None:
-        folders = [_printable(entry.name) for entry in entries if _is_folder(entry)]
+        folders = [printable(entry.name) for entry in entries if _is_folder(entry)]
         if folders:
             self._tell(
                 f"Clips in folders of {self._folder} are not looked for: {listed(folders)}. Put "
@@ -108,10 +108,11 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _rank(name: str) -> int:
+def rank(name: str) -> int:
+    """Of two files that are one clip, the one with the lower rank is taken."""
     return SUFFIXES.index(os.path.splitext(name)[1].lower())
 
 
-def _printable(name: str) -> str:
+def printable(name: str) -> str:
     """A name as UTF-8 can carry it, whatever encoding it is in."""
     return name.encode("utf-8", "backslashreplace").decode()

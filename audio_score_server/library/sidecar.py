@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Final
 
 from audio_score_server.library.files import read_regular
@@ -85,7 +85,7 @@ def read_sidecar(clip: Path) -> str | None:
     """
     for path in _candidates(clip):
         try:
-            written, sure = decoded(read_regular(path))
+            text = sidecar_text(path, read_regular(path))
         except FileNotFoundError:
             continue
         except OSError as error:
@@ -97,19 +97,36 @@ def read_sidecar(clip: Path) -> str | None:
             )
             return None
         except UnicodeError:
-            _LOG.error(
-                "The text %s is damaged or no text: the clip is used without it. Save it as UTF-8.",
-                path,
-            )
             return None
-        if not sure:
-            _LOG.warning("%s is not in UTF-8: taken for Windows-1252. Save it as UTF-8.", path)
-        spoken = spoken_of(written)
-        if spoken.left_out:
-            _LOG.info("%s: left out, as not spoken: %s.", path.name, _listed(spoken.left_out))
-        if spoken.text:
-            return spoken.text
+        if text:
+            return text
     return None
+
+
+def sidecar_text(place: PurePath, content: bytes) -> str:
+    """What is spoken, by the content of a text file; empty where nothing is.
+
+    Args:
+        place: of the file, for the log, which is told what was left out or had to be guessed.
+        content: of the file.
+
+    Raises:
+        UnicodeError: it is no text, or damaged; the log was told.
+    """
+    try:
+        written, sure = decoded(content)
+    except UnicodeError:
+        _LOG.error(
+            "The text %s is damaged or no text: the clip is used without it. Save it as UTF-8.",
+            place,
+        )
+        raise
+    if not sure:
+        _LOG.warning("%s is not in UTF-8: taken for Windows-1252. Save it as UTF-8.", place)
+    spoken = spoken_of(written)
+    if spoken.left_out:
+        _LOG.info("%s: left out, as not spoken: %s.", place.name, _listed(spoken.left_out))
+    return spoken.text
 
 
 def _candidates(clip: Path) -> Iterator[Path]:

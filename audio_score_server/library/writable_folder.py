@@ -115,6 +115,7 @@ class WritableFolder(FolderSource):
                 if before.text == (spoken_of(text or "").text or None):
                     return before
                 survey = self._survey(clip_id)
+                survey.size += before.size
                 self._check_room(survey, staged)
                 self._commit(staged, survey.texts)
                 return self._found(clip_id)

@@ -136,7 +136,9 @@ class ReferenceProvider:
     async def _encode(self, clip: Clip) -> Reference:
         expected = await run_in(self._pool, self._expected, clip.text) if clip.text else None
         with self._batcher.admit(bounded=False) as ticket:
-            waveform, features = await run_in(self._pool, self._prepare, clip)
+            # Where clips are far away this takes long: the pool has other work.
+            content = await asyncio.to_thread(clip.read)
+            waveform, features = await run_in(self._pool, self._prepare, content)
             outcome = await ticket.submit(Utterance(features, expected), waveform.seconds)
         encoding = outcome.result
         return Reference(
@@ -146,8 +148,8 @@ class ReferenceProvider:
             encoding.alignment,
         )
 
-    def _prepare(self, clip: Clip) -> tuple[Waveform, Any]:
-        waveform = decode(clip.read(), self._limits)
+    def _prepare(self, content: bytes) -> tuple[Waveform, Any]:
+        waveform = decode(content, self._limits)
         return waveform, self._runner.prepare(waveform)
 
     def _expected(self, text: str) -> Transcript | None:

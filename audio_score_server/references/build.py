@@ -24,6 +24,7 @@ from audio_score_server.errors import (
     UndecodableAudio,
 )
 from audio_score_server.library.clip import Clip, ClipChanged, VersionKey
+from audio_score_server.library.errors import LibraryUnavailable
 from audio_score_server.references.entry import EntryInvalid
 from audio_score_server.references.progress import Progress
 from audio_score_server.references.store import ReferenceStore
@@ -31,6 +32,9 @@ from audio_score_server.references.tensors import as_kept
 
 _LOG = logging.getLogger(__name__)
 _RETRY_S: Final = 0.05
+_Outcome = Literal["busy", "elsewhere", "built", "found"]
+_PAUSES_S: Final[dict[_Outcome, float]] = {"busy": _RETRY_S, "elsewhere": 1.0}
+"""Before what others are at, on this host or on another, is looked at again."""
 _PATIENCE_S: Final = 10.0
 """Longest wait for another worker, which may be stuck."""
 
@@ -122,15 +126,15 @@ class ReferenceBuilder:
         while waiting:
             clip = waiting.popleft()
             outcome = await self._build_if_free(clip)
-            if outcome == "busy":
+            if outcome in _PAUSES_S:
                 waiting.append(clip)
-                await asyncio.sleep(_RETRY_S)
+                await asyncio.sleep(_PAUSES_S[outcome])
                 continue
             line = progress.done(outcome == "built", time.monotonic())
             if line:
                 _LOG.info(line)
 
-    async def _build_if_free(self, clip: Clip) -> Literal["busy", "built", "found"]:
+    async def _build_if_free(self, clip: Clip) -> _Outcome:
         """Busy while another worker is at the clip, or at one that shares its lock."""
         async with self._claimed(clip) as mine:
             if not mine:
@@ -138,8 +142,7 @@ class ReferenceBuilder:
             try:
                 await asyncio.to_thread(self._store.check, clip)
             except EntryInvalid:
-                await self._build(clip)
-                return "built"
+                return await self._build(clip)
             return "found"
 
     @asynccontextmanager
@@ -152,17 +155,25 @@ class ReferenceBuilder:
         finally:
             await asyncio.to_thread(claim.__exit__, None, None, None)
 
-    async def _build(self, clip: Clip) -> None:
+    async def _build(self, clip: Clip) -> _Outcome:
+        shared = self._store.shared
         try:
-            reference = await self._encode_heard(clip)
+            if shared is None:
+                reference = await self._encode_heard(clip)
+            else:
+                made = await shared.made(clip, self._encode_heard)
+                if made is None:
+                    return "elsewhere"
+                reference = made
         except ClipChanged:
             # As it is now it is a clip of the next version of the library.
-            return
+            return "built"
         except Exception as error:
             # Whatever is wrong with one clip, the others must be served.
             self._leave_out(clip, error)
-            return
+            return "built"
         await self._keep(clip, reference)
+        return "built"
 
     async def _encode_heard(self, clip: Clip) -> Reference:
         """The reference of a clip in which there is something to hear.
@@ -177,6 +188,10 @@ class ReferenceBuilder:
         return reference
 
     def _leave_out(self, clip: Clip, error: Exception) -> None:
+        if isinstance(error, LibraryUnavailable):
+            # Nothing is wrong with the clip, and its source has told what is.
+            _LOG.debug("%s: clip %s is left for later: %s", self._model, clip.name, error)
+            return
         if not isinstance(error, BatchError):
             # A model that failed once may do better when the clip is asked for.
             self.failures[clip.version_key] = str(error) or type(error).__name__
@@ -210,6 +225,7 @@ class ReferenceBuilder:
         Raises:
             ReferenceMissing: the clip cannot be used, or the model failed on it.
             ClipChanged: the clip has another version by now.
+            LibraryUnavailable: the clip cannot be had now.
         """
         _LOG.info("%s: building the entry of clip %s: %s.", self._model, clip.id, reason)
         given_up = time.monotonic() + _PATIENCE_S
@@ -222,8 +238,12 @@ class ReferenceBuilder:
             await asyncio.sleep(_RETRY_S)
 
     async def _encode_asked(self, clip: Clip, keep: bool) -> Reference:
+        shared = self._store.shared
+        found = None if shared is None else await shared.found_soon(clip)
         try:
-            reference = as_kept(await self._encode_heard(clip))
+            reference = found or as_kept(await self._encode_heard(clip))
+        except LibraryUnavailable:
+            raise
         except (BatchError, DeviceMemoryError) as error:
             self.report(clip, error)
             raise ReferenceMissing(
@@ -236,6 +256,8 @@ class ReferenceBuilder:
         if keep:
             await self._keep(clip, reference)
         self._store.remember(clip, reference)
+        if shared is not None and found is None:
+            shared.offer_later(clip, reference)
         return reference
 
     def forget_failures_but(self, wanted: Collection[VersionKey]) -> None:

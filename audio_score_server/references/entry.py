@@ -21,7 +21,7 @@ from audio_score_server.library.clip import Clip, ClipChanged
 from audio_score_server.library.files import read_regular
 from audio_score_server.references.tensors import Tensors, reference_of, tensors_of
 
-_FORMAT: Final = 4
+FORMAT: Final = 4
 """Changes with the layout of entries."""
 MANIFEST: Final = "manifest.json"
 TRANSCRIPT: Final = "transcript.txt"
@@ -80,10 +80,10 @@ def write_entry(
     """
     fresh = scratch / "new"
     fresh.mkdir(parents=True)
-    files = _contents(reference)
+    files = contents_of(reference)
     for name, content in files.items():
         _write(fresh / name, content)
-    manifest = _manifest_of(clip, made_by, reference, files)
+    manifest = manifest_of(clip, made_by, reference, files)
     _write(fresh / MANIFEST, manifest.model_dump_json(indent=1).encode())
     folder.parent.mkdir(parents=True, exist_ok=True)
     if folder.exists():
@@ -92,18 +92,25 @@ def write_entry(
     shutil.rmtree(scratch)
 
 
-def _contents(reference: Reference) -> dict[str, bytes]:
+def contents_of(reference: Reference) -> dict[str, bytes]:
+    """The files of an entry but for its manifest, by name."""
     return {
         FEATURES: save(tensors_of(reference)),
         TRANSCRIPT: (reference.transcript.text + "\n").encode(),
     }
 
 
-def _manifest_of(
+def manifest_of(
     clip: Clip, made_by: tuple[str, str], reference: Reference, files: dict[str, bytes]
 ) -> EntryManifest:
+    """The manifest of an entry with these files.
+
+    Raises:
+        ClipChanged: the clip has changed meanwhile.
+        OSError: the clip cannot be read.
+    """
     return EntryManifest(
-        format=_FORMAT,
+        format=FORMAT,
         runner=made_by[0],
         settings=made_by[1],
         clip_file=clip.name,
@@ -137,7 +144,7 @@ def check_entry(folder: Path, clip: Clip, made_by: tuple[str, str]) -> EntryMani
         EntryInvalid: the entry is missing, damaged, or was made from something else.
     """
     manifest = _manifest(folder)
-    if (manifest.format, manifest.runner, manifest.settings) != (_FORMAT, *made_by):
+    if (manifest.format, manifest.runner, manifest.settings) != (FORMAT, *made_by):
         raise EntryInvalid("made by another model or with other settings")
     if manifest.text != clip.text:
         raise EntryInvalid("the text beside the clip has changed")
@@ -196,12 +203,23 @@ def read_entry(folder: Path, clip: Clip, made_by: tuple[str, str]) -> Reference:
         EntryInvalid: as ``check_entry``, or the features are not what the manifest promises.
     """
     manifest = check_entry(folder, clip, made_by)
-    text = _verified(folder, TRANSCRIPT, manifest).decode().removesuffix("\n")
-    transcript = Transcript(text, manifest.unit, manifest.language)
+    return reference_from(
+        manifest, _verified(folder, TRANSCRIPT, manifest), _verified(folder, FEATURES, manifest)
+    )
+
+
+def reference_from(manifest: EntryManifest, transcript: bytes, features: bytes) -> Reference:
+    """The reference that an entry's files hold.
+
+    Raises:
+        EntryInvalid: they cannot be understood.
+    """
     try:
-        tensors: Tensors = load(_verified(folder, FEATURES, manifest))
-        return reference_of(tensors, transcript, manifest.frame_rate_hz, manifest.step_s)
-    except (SafetensorError, KeyError) as error:
+        text = transcript.decode().removesuffix("\n")
+        tensors: Tensors = load(features)
+        said = Transcript(text, manifest.unit, manifest.language)
+        return reference_of(tensors, said, manifest.frame_rate_hz, manifest.step_s)
+    except (SafetensorError, KeyError, UnicodeError) as error:
         raise EntryInvalid(f"damaged: {FEATURES} cannot be read") from error
 
 

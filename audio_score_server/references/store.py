@@ -21,6 +21,8 @@ from audio_score_server.references.entry import (
     write_entry,
 )
 from audio_score_server.references.memory import ReferenceMemory
+from audio_score_server.references.shared import SharedEntries
+from audio_score_server.references.sharing import SharedReferences
 
 _STRIPES: Final = 64
 BUILDING: Final = ".building"
@@ -30,8 +32,22 @@ BUILDING: Final = ".building"
 class ReferenceStore:
     """Cached references of one model: bounded memory over one folder of entries."""
 
-    def __init__(self, folder: Path, made_by: tuple[str, str], memory_bytes: int) -> None:
-        """Use ``folder`` for entries made by the runner and settings with these fingerprints."""
+    def __init__(
+        self,
+        folder: Path,
+        made_by: tuple[str, str],
+        memory_bytes: int,
+        shared: SharedEntries | None = None,
+    ) -> None:
+        """Use a folder for entries.
+
+        Args:
+            folder: for them alone.
+            made_by: fingerprints of the runner and the settings that make them.
+            memory_bytes: most of them that are kept in memory, too.
+            shared: through which hosts share them.
+        """
+        self.shared = None if shared is None else SharedReferences(shared, made_by)
         self._folder = folder
         self._made_by = made_by
         self._memory = ReferenceMemory(memory_bytes)

@@ -15,7 +15,7 @@ from typing import Final, NoReturn
 import uvicorn
 
 from audio_score_server.assembly import build_service
-from audio_score_server.errors import NoModelError
+from audio_score_server.errors import NoModelError, SettingsError
 from audio_score_server.service import ScoreService
 from audio_score_server.serving.listener import Listener
 from audio_score_server.serving.write_coalescing import WriteCoalescingProtocol
@@ -26,6 +26,8 @@ from audio_score_server.web.app import create_app
 _LOG = logging.getLogger(__name__)
 EXIT_OK: Final = 0
 EXIT_FAILED: Final = 1
+EXIT_SETTINGS: Final = 2
+"""What only shows when it is used: the environment that a bucket needs."""
 EXIT_NO_MODEL: Final = 3
 """Starting again will not help: no model can be loaded."""
 _KEEP_ALIVE_S: Final = 75
@@ -133,7 +135,8 @@ class _Server(uvicorn.Server):
 
     def _fail(self, cause: BaseException) -> None:
         # A device that fails at start leaves no model either; the first reason is the true one.
-        code = EXIT_NO_MODEL if isinstance(cause, NoModelError) else EXIT_FAILED
+        wrong = EXIT_SETTINGS if isinstance(cause, SettingsError) else EXIT_FAILED
+        code = EXIT_NO_MODEL if isinstance(cause, NoModelError) else wrong
         self.exit_code = self.exit_code or code
         self.should_exit = True
 

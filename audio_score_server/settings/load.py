@@ -105,7 +105,7 @@ def _from_file(path: Path) -> tuple[dict[str, Any], _Origins]:
     _check_models(values.get("models"), path)
     folder = path.absolute().parent
     for name in _PATHS:
-        if isinstance(values.get(name), str):
+        if isinstance(values.get(name), str) and "://" not in values[name]:
             values[name] = folder / values[name]
     _find_checkpoints(values.get("models"), folder)
     for name in ("video_clip_dir", "cache_dir"):

@@ -6,10 +6,11 @@ environment variable. The descriptions are the text of ``--help`` and of the REA
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from audio_score_server.api_keys import ApiKeys
 from audio_score_server.errors import SettingsError
@@ -17,6 +18,28 @@ from audio_score_server.settings.model import AUXILIARY_KEY, Device, FrozenSetti
 
 Host = Annotated[str, Field(pattern=r"^(\*|(\*\.)?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*(:\d{1,5})?)$")]
 Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^/\s,*]+)$")]
+
+
+_BUCKET: Final = re.compile(r"(s3|gs|az)://[^/\s]+(/\S*)?")
+
+
+def _bucket_url(given: object) -> object:
+    if isinstance(given, str) and not _BUCKET.fullmatch(given):
+        raise ValueError("a bucket is s3://bucket/prefix, gs://bucket/prefix or az://bucket/prefix")
+    return given.rstrip("/") if isinstance(given, str) else given
+
+
+def _clip_place(given: object) -> object:
+    if isinstance(given, str):
+        return _bucket_url(given) if "://" in given else Path(given)
+    if not isinstance(given, Path):
+        raise ValueError("it is the path of a folder, or the URL of a bucket")
+    return given
+
+
+BucketUrl = Annotated[str, BeforeValidator(_bucket_url)]
+ClipPlace = Annotated[Path | str, BeforeValidator(_clip_place)]
+"""A path is one of a folder, a string the URL of a bucket."""
 
 
 class Settings(FrozenSettings):
@@ -29,8 +52,22 @@ class Settings(FrozenSettings):
         default=None,
         description="Keys of the models to load, comma separated; all of them where unset.",
     )
-    video_clip_dir: Path = Field(
-        default=Path("video_clip"), description="Folder of the reference clips."
+    video_clip_dir: ClipPlace = Field(
+        default=Path("video_clip"),
+        description="Folder of the reference clips, or a bucket: `s3://bucket/prefix`, `gs://...` "
+        "or `az://...` ([docs/buckets.md](docs/buckets.md)).",
+    )
+    bucket_interval_s: Annotated[float, Field(ge=0.5, le=86_400)] = Field(
+        default=60.0, description="How often a bucket of clips is listed."
+    )
+    bucket_copy_bytes: Annotated[int, Field(ge=0)] = Field(
+        default=10_000_000_000,
+        description="Most bytes of a bucket's clips that are kept below `cache_dir`.",
+    )
+    shared_cache_url: BucketUrl | None = Field(
+        default=None,
+        description="Bucket through which hosts share what they compute of clips; each computes "
+        "for itself where unset.",
     )
     library_scan_interval_s: Annotated[float, Field(ge=0.5, le=86_400)] = Field(
         default=5.0,

@@ -14,6 +14,7 @@ from audio_score_server.audio.decode import DecodeLimits, decode
 from audio_score_server.domain import Encoding, Reference, Score, Utterance, Waveform
 from audio_score_server.library.clip import Clip, ClipId
 from audio_score_server.library.folder import FolderSource
+from audio_score_server.library.sources import clip_folder
 from audio_score_server.references.tensors import as_kept
 from audio_score_server.runners.protocol import Runner
 from audio_score_server.runners.registry import load_runner
@@ -54,7 +55,7 @@ class Work:
         )
         self._runner: Runner[Any] = load_runner(model, settings)
         self._runner.warm_up()
-        clips = FolderSource(settings.video_clip_dir).library().clips()
+        clips = FolderSource(clip_folder(settings)).library().clips()
         self._tasks = {clip.id: (clip, self._reference(clip)) for clip in clips}
         aligned = model.audio_similarity == "aligned"
         self._measure: AudioSimilarity = (

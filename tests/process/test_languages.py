@@ -13,6 +13,7 @@ import pytest
 from audio_score_server.assembly import build_service
 from audio_score_server.domain import Reference, Score
 from audio_score_server.library.folder import FolderSource
+from audio_score_server.library.sources import clip_folder
 from audio_score_server.pipelines.protocol import ScoreResult
 from audio_score_server.references.entry import MANIFEST, EntryManifest
 from audio_score_server.references.store import ReferenceStore
@@ -84,7 +85,7 @@ def _references(settings: Settings) -> list[Reference]:
     cache = settings.cache_dir / _KEY
     manifest = EntryManifest.model_validate_json(next(cache.glob(f"*/*/{MANIFEST}")).read_bytes())
     store = ReferenceStore(cache, (manifest.runner, manifest.settings), _MEMORY)
-    return [store.read(clip) for clip in FolderSource(settings.video_clip_dir).library().clips()]
+    return [store.read(clip) for clip in FolderSource(clip_folder(settings)).library().clips()]
 
 
 def test_the_language_is_found_out(heard: Heard) -> None:

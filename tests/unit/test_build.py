@@ -23,6 +23,7 @@ from audio_score_server.errors import (
     UndecodableAudio,
 )
 from audio_score_server.library.clip import Clip, ClipId
+from audio_score_server.library.errors import ClipUnreadable, LibraryUnavailable
 from audio_score_server.references import build
 from audio_score_server.references.build import ReferenceBuilder, complaint
 from audio_score_server.references.entry import FEATURES, EntryInvalid
@@ -346,3 +347,21 @@ def test_a_rebuild_that_fails_says_so(tmp_path: Path, clips: list[Clip]) -> None
 
     _run(scenario)
     assert store.remembered(clips[1]) is None
+
+
+def test_a_clip_that_cannot_be_had_now_is_no_broken_clip(
+    tmp_path: Path, clips: list[Clip], caplog: pytest.LogCaptureFixture
+) -> None:
+    encoder = _Encoder({"1": ClipUnreadable("The bucket is gone.")})
+    builder = ReferenceBuilder("model", _store(tmp_path), encoder.encode)
+
+    async def scenario() -> None:
+        await builder.build_missing(clips, 2)
+        with pytest.raises(LibraryUnavailable, match="gone"):
+            await builder.build_now(clips[1], EntryInvalid("missing"))
+
+    _run(scenario)
+    assert encoder.encoded["1"] == 2
+    assert builder.failures == {}
+    # Its source tells once for all clips.
+    assert "skipped" not in caplog.text

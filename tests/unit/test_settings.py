@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from audio_score_server.errors import SettingsError
+from audio_score_server.library.sources import clip_folder
 from audio_score_server.settings import Settings, WhisperSettings, load_settings
 from audio_score_server.settings.load import VARIABLES
 
@@ -128,6 +129,22 @@ def test_relative_paths_of_the_file_count_from_its_folder(tmp_path: Path) -> Non
     assert settings.video_clip_dir == tmp_path / "clips"
     assert settings.cache_dir == Path("/var/c")
     assert settings.server_socket == tmp_path / "s.sock"
+
+
+@pytest.mark.parametrize("url", ["s3://media/clips", "gs://media", "az://media/a/b"])
+def test_a_buckets_url_stays_what_it_is(tmp_path: Path, url: str) -> None:
+    config = _config(tmp_path, video_clip_dir=f"{url}/", shared_cache_url=url)
+    settings = load_settings({}, {}, config)
+    assert settings.video_clip_dir == url
+    assert settings.shared_cache_url == url
+    changed = load_settings({}, {"AUDIO_SCORE_VIDEO_CLIP_DIR": "here"}, config)
+    assert changed.video_clip_dir == Path("here")
+
+
+def test_what_works_on_files_says_so_of_a_bucket(tmp_path: Path) -> None:
+    config = _config(tmp_path, video_clip_dir="s3://media/clips")
+    with pytest.raises(SettingsError, match="works on a folder"):
+        clip_folder(load_settings({}, {}, config))
 
 
 def test_a_checkpoints_folder_counts_from_the_files_and_a_name_on_the_hub_stays(
@@ -283,6 +300,13 @@ _WRONG_VALUES: list[tuple[str, object]] = [
     ("model_keys", []),
     ("model_keys", 5),
     ("video_clip_dir", 5),
+    ("video_clip_dir", "s4://media/clips"),
+    ("video_clip_dir", "https://media.example/clips"),
+    ("video_clip_dir", "s3:///clips"),
+    ("shared_cache_url", "features"),
+    ("shared_cache_url", 5),
+    ("bucket_interval_s", 0.1),
+    ("bucket_copy_bytes", -1),
     ("cache_dir", None),
     ("target_sampling_rate", 7_999),
     ("target_sampling_rate", 48_001),

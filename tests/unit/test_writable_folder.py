@@ -184,6 +184,8 @@ def test_a_library_grows_to_its_quota_and_no_further(clip_folder: Path) -> None:
         source.put(ClipId("film", "2"), media(b"x" * 50), None)
     # What is replaced counts no more.
     source.put(FIRST, media(b"y" * 90), None)
+    with pytest.raises(QuotaExceeded, match="111 bytes"):
+        source.set_text(FIRST, "x" * 20)
     assert _names(clip_folder) == ["film_1.mov"]
 
 

@@ -39,9 +39,10 @@ def _transcribe(flags: Mapping[str, Any], default_config: Path) -> int:
     def work(settings: Settings) -> int:
         # Imported once the settings are known to be right.
         from audio_score_server.clip_drafts import accept_drafts, write_drafts
+        from audio_score_server.library.sources import clip_folder
 
         if flags["accept"]:
-            for name in accept_drafts(settings.video_clip_dir):
+            for name in accept_drafts(clip_folder(settings)):
                 print(name)
             return EXIT_OK
         failed = write_drafts(settings, flags["model"], flags["language"])

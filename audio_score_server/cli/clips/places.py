@@ -77,9 +77,9 @@ def run_at_place(
     if flags["server"] is None:
 
         def in_folder(settings: Settings) -> int:
-            from audio_score_server.cli.clips.folder_place import FolderPlace
+            from audio_score_server.cli.clips.own_place import OwnPlace
 
-            return work(FolderPlace(settings))
+            return work(OwnPlace(settings))
 
         return run_offline(flags, known, default_config, in_folder)
 

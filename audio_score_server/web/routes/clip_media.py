@@ -11,6 +11,7 @@ from typing import Annotated, Any, BinaryIO, Final
 from fastapi import APIRouter, Header, Query, Request, Response
 
 from audio_score_server.library.clip import Clip, ClipChanged, ClipId
+from audio_score_server.library.errors import LibraryUnavailable
 from audio_score_server.library_service import LibraryService
 from audio_score_server.references.build import broken
 from audio_score_server.web.byte_ranges import (
@@ -93,6 +94,8 @@ async def _opened(
                 return clip, io.BytesIO(sound), len(sound)
             try:
                 stream = await asyncio.to_thread(clip.source.open, clip)
+            except LibraryUnavailable:
+                raise
             except OSError as error:
                 raise broken(clip) from error
             return clip, stream, stream.seek(0, os.SEEK_END)

@@ -1,4 +1,4 @@
-"""Clips of a folder."""
+"""Clips where the settings say that they are: in a folder, or in a bucket."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from audio_score_server.assembly.pipelines import decode_limits
 from audio_score_server.cli.clips.places import ListedClip
 from audio_score_server.library.clip import ClipId
 from audio_score_server.library.errors import PreconditionFailed
-from audio_score_server.library.writable_folder import WritableFolder
+from audio_score_server.library.sources import open_source
 from audio_score_server.library.writing import UNCONDITIONAL, Media, Precondition, check_name
 from audio_score_server.library_service import check_media
 from audio_score_server.settings import Settings
 
 
-class FolderPlace:
+class OwnPlace:
     """See ``ClipPlace``."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._source = WritableFolder(settings.video_clip_dir, max_bytes=settings.max_library_bytes)
+        self._source = open_source(settings)
 
     def clips(self, uid: str | None, query: str) -> Iterable[ListedClip]:
         """See ``ClipPlace.clips``."""
