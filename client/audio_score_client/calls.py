@@ -106,8 +106,6 @@ class Server:
             body: dict[str, Any] = {}
             if files:
                 body = {"data": dict(call.fields), "files": files}
-            elif call.fields:
-                body = {"data": dict(call.fields)}
             elif call.json is not None:
                 body = {"json": dict(call.json)}
             request = http.build_request(

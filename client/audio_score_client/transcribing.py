@@ -11,11 +11,12 @@ import httpx
 
 from audio_score_client.answers import Job, Segment, Transcription
 from audio_score_client.calls import Call
+from audio_score_client.deadline import Deadline
 from audio_score_client.errors import JobCancelled, JobFailed, UnexpectedAnswer
 from audio_score_client.events import Event
 from audio_score_client.exchange import error_of_event, events, exchange
 from audio_score_client.parsing import parsed
-from audio_score_client.retrying import Policy
+from audio_score_client.retrying import Policy, late
 from audio_score_client.steps import Flow, Items, Pause
 from audio_score_client.uploads import Audio, OnProgress, Upload
 
@@ -151,7 +152,8 @@ class TranscribingOperations:
 
         Args:
             job_id: its ``id``.
-            timeout_s: longest time, in seconds; no limit where left out.
+            timeout_s: longest time, in seconds; no limit where left out. Each time that the server
+                is asked how far it is, the client's own limit holds.
             on_transcribed: called with seconds done and seconds in all, None while not known.
 
         Raises:
@@ -159,15 +161,17 @@ class TranscribingOperations:
             JobCancelled: it was cancelled.
             UnknownJob: there is no such job, or it is there no more.
         """
-        attempts = self.policy.attempts(timeout_s)
-        while True:
-            job = yield from exchange(_job_call("GET", job_id), attempts, _job)
-            attempts.succeed()
+        call, whole = _job_call("GET", job_id), Deadline(timeout_s)
+        while left_s := whole.left_s():
+            # Each question has a limit of its own: a connection may stall for ever.
+            attempts = self.policy.attempts(min(left_s, self.policy.timeout_s))
+            job = yield from exchange(call, attempts, _job)
             if on_transcribed is not None:
                 on_transcribed(job.done_seconds, job.duration_seconds)
             if job.ended:
                 return _result(job)
-            yield Pause(min(_POLL_S, attempts.deadline.left_s()))
+            yield Pause(min(_POLL_S, whole.left_s()))
+        raise late(call, whole)
 
     def cancel_job(self, job_id: str, *, timeout_s: float | None = None) -> Flow[None]:
         """Cancel a job that waits or runs; forget one that has ended.

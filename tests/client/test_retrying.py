@@ -211,6 +211,23 @@ def test_nobody_at_the_address_is_a_lost_connection(kind: Kind) -> None:
 
 
 @BOTH
+@pytest.mark.parametrize("page", [b"x" * 2**21, b"[1]", b'{"code": 5, "detail": null}', b"\xff"])
+def test_errors_of_any_form_are_errors(kind: Kind, page: bytes) -> None:
+    with Host(Reply(page, 500)) as host, pytest.raises(ServerFault) as caught:
+        ask(kind, host.url, "clip_media", "film", "1")
+    assert caught.value.code == ""
+    assert len(str(caught.value)) < 1000
+
+
+@BOTH
+def test_what_is_no_http_is_told(kind: Kind) -> None:
+    with Host(Reply(SCORE, headers={"Content-Encoding": "gzip"})) as host:
+        with pytest.raises(UnexpectedAnswer):
+            ask(kind, host.url, "score", AUDIO, "film", "1")
+        assert len(host.requests) == 1
+
+
+@BOTH
 def test_proxies_answer_in_their_own_ways(kind: Kind) -> None:
     page = b"<html><h1>Bad Gateway</h1></html>"
     with Host(Reply(page, 502)) as host, pytest.raises(ServerFault, match="Bad Gateway") as caught:

@@ -44,7 +44,7 @@ WHOLE = _event("segment", SEGMENT) + PROGRESS + _event("segment", SEGMENT | {"id
 @BOTH
 def test_segments_come_one_after_the_other(kind: Kind) -> None:
     told: list[Any] = []
-    with Host(BUSY, Reply(WHOLE.encode())) as host:
+    with Host(BUSY, BROKEN, Reply(WHOLE.encode())) as host:
         segments = ask(
             kind,
             host.url,
@@ -268,6 +268,12 @@ def test_a_job_is_not_waited_for_longer_than_allowed(kind: Kind) -> None:
 
 
 @BOTH
+def test_a_job_is_not_asked_for_ever(kind: Kind) -> None:
+    with Host(Reply(JOB, sent=5, stalls=True)) as host, pytest.raises(DeadlineExceeded):
+        ask(kind, host.url, "wait_for_job", "a1", client={"timeout_s": 0.5})
+
+
+@BOTH
 def test_a_job_is_handed_in_and_cancelled(kind: Kind) -> None:
     with Host(Reply(JOB | {"state": "queued"}, 202), Reply(status=204)) as host:
         job = ask(kind, host.url, "start_transcription", b"RIFF", word_timestamps=False)
@@ -339,6 +345,15 @@ def test_a_clips_text_is_changed(kind: Kind, text: str | None) -> None:
     assert request.method == "PATCH"
     assert request.headers["if-match"] == '"1"'
     assert json.loads(request.body) == {"text": text}
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("uid", "etag"), [("", '"1"'), ("film", ""), ("film", "ä"), ("film", "a\nb")]
+)
+def test_what_no_request_can_hold_is_told_at_once(kind: Kind, uid: str, etag: str) -> None:
+    with pytest.raises(ValueError, match=r"clip id|no ETag"):
+        ask(kind, "http://localhost:1", "delete_clip", uid, "1", if_match=etag)
 
 
 @BOTH
