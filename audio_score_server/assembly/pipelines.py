@@ -17,6 +17,7 @@ from audio_score_server.domain import Encoding, Utterance
 from audio_score_server.library.clip import Library
 from audio_score_server.pipelines.local import LocalPipeline
 from audio_score_server.pipelines.options import LocalOptions
+from audio_score_server.pipelines.parts import LocalParts
 from audio_score_server.pipelines.protocol import Scorer
 from audio_score_server.pipelines.transcription import RecognitionParts, TranscribingPipeline
 from audio_score_server.references.store import ReferenceStore
@@ -87,11 +88,11 @@ def build_local(
         settings.canary_interval_s > 0,
     )
     batcher = _batcher(model.key, runner, around)
-    parts = (model.key, runner, batcher, store, around.pool, options, phone_model)
+    parts = LocalParts(model.key, runner, batcher, store, around.pool, options)
     recognizer = runner.recognizer
     if recognizer is None:
-        return LocalPipeline(*parts)
-    return TranscribingPipeline(*parts, _recognition(model, recognizer, around))
+        return LocalPipeline(parts, phone_model)
+    return TranscribingPipeline(parts, phone_model, _recognition(model, recognizer, around))
 
 
 def _recognition(
