@@ -19,7 +19,9 @@ from audio_score_server.errors import ModelLoadError
 from audio_score_server.runners.device import place
 from audio_score_server.runners.precision import Precision
 from audio_score_server.runners.priority_lock import PriorityLock
+from audio_score_server.runners.whisper.cached_decoder import CachedDecoder
 from audio_score_server.runners.whisper.converted import read_converted
+from audio_score_server.runners.whisper.cross_attention import choose_cross_attention
 from audio_score_server.runners.whisper.decoder import TextDecoder
 from audio_score_server.runners.whisper.encoder import AudioEncoder, Pack, unpacked
 from audio_score_server.runners.whisper.frontend import LogMel
@@ -58,11 +60,13 @@ class WhisperCheckpoint:
 
     def recognizer(self) -> WhisperRecognizer:
         """Writes down windows of recordings of any length."""
-        transcriber = self.transcriber
+        decoder = self.transcriber.decoder
+        hear = choose_cross_attention(decoder.head_width, self.precision.int8_decoder)
         return WhisperRecognizer(
             self.windowed_encoder("auto"),
-            transcriber.decoder,
-            transcriber.vocabulary,
+            decoder,
+            CachedDecoder(decoder, hear),
+            self.transcriber.vocabulary,
             self.lock,
             self.workers,
         )
