@@ -24,13 +24,19 @@ entry to the largest, and so those are always 1 and -1. (Columns instead of a ro
 but the library keeps weights in blocks of 512 columns: one more would double Whisper base.)"""
 
 
+_PART: Final = 1024
+"""Rows that are compared at once."""
+
+
 class QuantisedLinear:
     """``y = x W^T + b`` on a processor."""
 
     def __init__(self, linear: Linear) -> None:
         """Round the weights of a layer."""
         weight = linear.weight.detach().float()
-        scales = (weight.abs().amax(dim=1) / _LARGEST).clamp(min=_LEAST).double()
+        # No copy on the way: the vocabulary alone is 100 MB.
+        largest = torch.linalg.vector_norm(weight, torch.inf, dim=1)
+        scales = (largest / _LARGEST).clamp(min=_LEAST).double()
         zeros = torch.zeros(len(weight), dtype=torch.int64)
         ops: Any = torch.ops.quantized
         self._packed = ops.linear_prepack(
@@ -61,4 +67,5 @@ class QuantisedLinear:
 def halved(weights: torch.Tensor) -> torch.Tensor:
     """Weights in half the memory where nothing is lost: Whisper's own were trained in float16."""
     halved = weights.half()
-    return halved if bool((halved == weights).all()) else weights
+    parts = zip(torch.split(halved, _PART), torch.split(weights, _PART), strict=True)
+    return halved if all(torch.equal(half.float(), part) for half, part in parts) else weights
