@@ -47,6 +47,8 @@ _PAUSES_S: Final = (0.2, 2.5)
 _MINUTE_S: Final = 60.0
 _POLL_S: Final = 0.5
 _MIB: Final = 2**20
+_NAMES: Final = ("minute", "sound s", "words", "RSS MiB", "anonymous", "scores", "p50 s", "max s")
+"""Of the table's columns."""
 
 
 @dataclass(slots=True)
@@ -76,8 +78,7 @@ def main() -> None:
         with _started(arguments, Path(scratch)) as server:
             watch, rows, spent_s = _transcribed(server, recording, seconds, arguments)
     print(f"\n{describe('cpu', ('torch', 'av'))}")
-    names = ("minute", "sound s", "words", "RSS MiB", "anonymous", "scores", "p50 s", "max s")
-    show(f"{arguments.model.name}, beam {arguments.beam}, {seconds / 3600:.2f} hours", names, rows)
+    show(f"{arguments.model.name}, beam {arguments.beam}, {seconds / 3600:.2f} hours", _NAMES, rows)
     waits = np.array(watch.waits_s)
     print(
         f"\nreal-time factor {spent_s / seconds:.4f}; at most {max(watch.memory_mib):.0f} MiB, "
@@ -166,6 +167,8 @@ def _transcribed(
             if time.monotonic() - started >= _MINUTE_S * (len(rows) + 1):
                 rows.append(_row(len(rows) + 1, done_s, words, watch, seen))
                 seen = len(watch.waits_s)
+                # A run takes long enough to be watched, and to be given up.
+                bar.write(", ".join(f"{n} {v}" for n, v in zip(_NAMES, rows[-1], strict=True)))
     finally:
         bar.close()
         watch.ended.set()
