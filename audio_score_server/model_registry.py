@@ -30,16 +30,23 @@ class Capability(Generic[ModelT]):
     Attributes:
         name: a verb, for people.
         protocol: what models that can do it offer; runtime-checkable.
+        types: of models that can, as settings have them.
     """
 
     name: str
     protocol: type[ModelT]
+    types: tuple[str, ...]
 
 
-SCORE: Capability[Scorer] = Capability("score", Scorer)  # type: ignore[type-abstract]
+SCORE: Capability[Scorer] = Capability(
+    "score",
+    Scorer,  # type: ignore[type-abstract]
+    ("phones", "whisper"),
+)
 TRANSCRIBE: Capability[TranscriptionModel] = Capability(
     "transcribe",
     TranscriptionModel,  # type: ignore[type-abstract]
+    ("whisper", "higgs_audio"),
 )
 
 
@@ -191,10 +198,15 @@ class ModelRegistry:
             raise NotReady("No model is loaded now. Try again shortly.")
         if key is not None and not named:
             raise self._unknown(key)
-        others = ", ".join(key_of(model) for model in self.able(capability)) or "none"
-        name = f"Model {shortened(key)!r}" if key is not None else "No loaded model"
-        cannot = "cannot" if key is not None else "can"
-        raise CapabilityUnsupported(f"{name} {cannot} {capability.name}; these can: {others}.")
+        others = ", ".join(key_of(model) for model in self.able(capability))
+        if others:
+            name = f"Model {shortened(key or '')!r}"
+            raise CapabilityUnsupported(f"{name} cannot {capability.name}; these can: {others}.")
+        raise CapabilityUnsupported(
+            f"No loaded model can {capability.name}. The server needs one of type "
+            f"{' or '.join(capability.types)}: add it to 'models' in its config.json, and to "
+            "AUDIO_SCORE_MODEL_KEYS where that is set."
+        )
 
     def _unknown(self, key: str) -> UnknownModel:
         loaded = ", ".join(model.key for model in self.models())

@@ -25,8 +25,9 @@ from transformers import (
     WhisperForConditionalGeneration,
 )
 
-from audio_score_server.runners.whisper.checkpoint import load_model
+from audio_score_server.runners.whisper.checkpoint import tokenizer_of
 from audio_score_server.runners.whisper.vocabulary import Vocabulary
+from bench.transformers_model import transformers_model
 from training.kokoro import models_folder
 
 SENTENCE: Final = "The boat is on the river and we can see the old house."
@@ -82,11 +83,11 @@ def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
 def _make_whisper(folder: Path, shape: dict[str, Any]) -> None:
     base = models_folder() / "whisper-base"
     tokenizer: Any = AutoTokenizer.from_pretrained(base, local_files_only=True)
-    trained = load_model(base, tokenizer, torch.float32)
+    trained = transformers_model(base, torch.float32)
     torch.manual_seed(_SEED)
     model: Any = WhisperForConditionalGeneration(WhisperConfig(**trained.config.to_dict() | shape))
     model.generation_config = trained.generation_config
-    prompt = Vocabulary(tokenizer, trained.generation_config).prompt("en")
+    prompt = Vocabulary(tokenizer_of(base), trained.generation_config).prompt("en")
     sentence = tokenizer(" " + SENTENCE, add_special_tokens=False)["input_ids"]
     _say(model, [*prompt[1:], *sentence], trained.generation_config.eos_token_id)
     model.save_pretrained(folder)

@@ -28,7 +28,7 @@ from transformers import (
 from audio_score_server.checkpoints.required import is_converted, names_in
 from audio_score_server.domain import FloatArray, Utterance
 from audio_score_server.runners.registry import LocalSettings, load_runner
-from audio_score_server.runners.whisper.checkpoint import load_model
+from audio_score_server.runners.whisper.checkpoint import tokenizer_of
 from audio_score_server.runners.whisper.transcriber import Task, Transcriber, Transcription
 from audio_score_server.runners.whisper.vocabulary import Vocabulary
 from audio_score_server.settings import HiggsAudioSettings, Settings, WhisperSettings
@@ -36,6 +36,7 @@ from audio_score_server.settings.model import Dtype
 from bench.checkpoints import made_once
 from bench.measure import cores
 from bench.spoken import RATE, Spoken
+from bench.transformers_model import transformers_model
 
 _MOST_TOKENS: Final = 224
 _ENGLISH: Final = "en"
@@ -217,10 +218,10 @@ def transformers(model: Model, dtype: torch.dtype, careful: bool) -> tuple[Any, 
         careful: give ``generate`` what the encoder has already made, rather than the features
             again, as one would write it down first. Not with a tower.
     """
-    loaded = load_model(model.whisper, model.tokenizer, dtype).to(model.device).eval()
+    loaded = transformers_model(model.whisper, dtype).to(model.device).eval()
     extractor: Any = WhisperFeatureExtractor(feature_size=loaded.config.num_mel_bins)  # type: ignore[no-untyped-call]
     given: dict[str, Any] = {"max_new_tokens": _MOST_TOKENS}
-    if Vocabulary(model.tokenizer, loaded.generation_config).languages:
+    if Vocabulary(tokenizer_of(model.whisper), loaded.generation_config).languages:
         given |= {"language": _ENGLISH, "task": "transcribe"}
     encoder = model.load_tower(dtype) if model.tower else loaded.get_encoder()
 

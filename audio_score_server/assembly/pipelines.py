@@ -17,6 +17,7 @@ from audio_score_server.domain import Encoding, Utterance
 from audio_score_server.live_library import LiveLibrary
 from audio_score_server.pipelines.local import LocalPipeline
 from audio_score_server.pipelines.options import LocalOptions
+from audio_score_server.pipelines.parts import LocalParts
 from audio_score_server.pipelines.protocol import Scorer
 from audio_score_server.pipelines.transcription import RecognitionParts, TranscribingPipeline
 from audio_score_server.references.shared import SharedEntries
@@ -100,11 +101,11 @@ def build_local(
         around.ahead,
     )
     batcher = _batcher(model.key, runner, around)
-    parts = (model.key, runner, batcher, store, around.pool, options, phone_model)
+    parts = LocalParts(model.key, runner, batcher, store, around.pool, options)
     recognizer = runner.recognizer
     if recognizer is None:
-        return LocalPipeline(*parts)
-    return TranscribingPipeline(*parts, _recognition(model, recognizer, around))
+        return LocalPipeline(parts, phone_model)
+    return TranscribingPipeline(parts, phone_model, _recognition(model, recognizer, around))
 
 
 def _recognition(

@@ -12,15 +12,15 @@ from audio_score_server.errors import ModelLoadError
 from audio_score_server.settings import HiggsAudioSettings, ModelSettings, WhisperSettings
 
 CONFIG: Final = "config.json"
-_GENERATION: Final = "generation_config.json"
-_WEIGHTS: Final = "model.safetensors"
+GENERATION: Final = "generation_config.json"
+WEIGHTS: Final = "model.safetensors"
 INDEX: Final = "model.safetensors.index.json"
 CONVERTED: Final = "model.bin"
 """The weights in CTranslate2's format, which is no pickle."""
 _PICKLES: Final = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 EXTRACTORS: Final = ("preprocessor_config.json", "processor_config.json")
-_FAST: Final = "tokenizer.json"
-_VOCABULARIES: Final = (_FAST, "vocab.json")
+FAST_TOKENIZER: Final = "tokenizer.json"
+_VOCABULARIES: Final = (FAST_TOKENIZER, "vocab.json")
 _TOKENIZER: Final = (
     "tokenizer_config.json",
     "merges.txt",
@@ -58,12 +58,12 @@ class RequiredFiles:
 
 WHISPER: Final = RequiredFiles(
     ((CONFIG,), EXTRACTORS, _VOCABULARIES),
-    (_GENERATION, *_TOKENIZER),
+    (GENERATION, *_TOKENIZER),
     "",
-    converted=((CONFIG,), (_FAST,)),
+    converted=((CONFIG,), (FAST_TOKENIZER,)),
 )
 """A Whisper model with its processor; a converted one may lack the extractor."""
-WHISPER_MODEL: Final = RequiredFiles(((CONFIG,),), (_GENERATION,), "", converted=((CONFIG,),))
+WHISPER_MODEL: Final = RequiredFiles(((CONFIG,),), (GENERATION,), "", converted=((CONFIG,),))
 """A Whisper model whose processor is elsewhere."""
 PROCESSOR: Final = RequiredFiles((EXTRACTORS, _VOCABULARIES), (CONFIG, *_TOKENIZER))
 """A log-mel extractor and a tokenizer, whose kind the model's configuration may tell."""
@@ -147,7 +147,7 @@ def names_in(folder: Path) -> set[str]:
 
 def is_converted(names: Collection[str]) -> bool:
     """Whether a checkpoint of such files is to be read as one of CTranslate2."""
-    return CONVERTED in names and _WEIGHTS not in names and INDEX not in names
+    return CONVERTED in names and WEIGHTS not in names and INDEX not in names
 
 
 def select_files(
@@ -183,24 +183,24 @@ def _weights(
     if prefix is None:
         return ()
     # Of a whole model one file is simpler than several, of a part of it shards are fewer bytes.
-    if INDEX in names and (prefix or _WEIGHTS not in names):
+    if INDEX in names and (prefix or WEIGHTS not in names):
         return (INDEX, *_shards(checkpoint, names, path_of))
-    if _WEIGHTS in names:
+    if WEIGHTS in names:
         if prefix and _skips_tower(checkpoint, path_of):
             raise ModelLoadError(
                 f"{checkpoint.model_id} has no audio tower: its {CONFIG} says skip_audio_tower; "
                 "name another"
             )
-        return (_WEIGHTS,)
+        return (WEIGHTS,)
     if checkpoint.required.converted and CONVERTED in names:
         return (CONVERTED,)
     if any(name in names for name in _PICKLES):
         raise MissingFile(
             f"{checkpoint.model_id} has its weights as a pickle only, which may run any code when "
-            f"it is read; name a checkpoint that has {_WEIGHTS}"
+            f"it is read; name a checkpoint that has {WEIGHTS}"
         )
     others = f", nor CTranslate2's {CONVERTED}" if checkpoint.required.converted else ""
-    raise MissingFile(f"{checkpoint.model_id} has no {_WEIGHTS} or {INDEX}{others}; {_REMEDY}")
+    raise MissingFile(f"{checkpoint.model_id} has no {WEIGHTS} or {INDEX}{others}; {_REMEDY}")
 
 
 def _shards(

@@ -7,12 +7,11 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from audio_score_server.audio.contours import contours
 from audio_score_server.audio.decode import decode
-from audio_score_server.batching import Batcher, Ticket
+from audio_score_server.batching import Ticket
 from audio_score_server.domain import (
     Encoding,
     Reference,
@@ -28,7 +27,7 @@ from audio_score_server.pipelines.analysis import ClipReferences, EncodedPair, E
 from audio_score_server.pipelines.calibration import Calibrator, Measure
 from audio_score_server.pipelines.canary import Canary, find_canary
 from audio_score_server.pipelines.comparison import Comparator
-from audio_score_server.pipelines.options import LocalOptions
+from audio_score_server.pipelines.parts import LocalParts
 from audio_score_server.pipelines.protocol import (
     Model,
     ReferenceStatus,
@@ -38,8 +37,6 @@ from audio_score_server.pipelines.protocol import (
 )
 from audio_score_server.pipelines.references import ReferenceProvider
 from audio_score_server.pipelines.threads import retrieve_exception, run_in
-from audio_score_server.references.store import ReferenceStore
-from audio_score_server.runners.protocol import Runner
 from audio_score_server.telemetry.stages import Stages
 
 _LOG = logging.getLogger(__name__)
@@ -52,21 +49,15 @@ class LocalPipeline:
     batcher's thread; the event loop only waits.
     """
 
-    def __init__(
-        self,
-        key: str,
-        runner: Runner[Any],
-        batcher: Batcher[Utterance[Any], Encoding],
-        store: ReferenceStore,
-        pool: ThreadPoolExecutor,
-        options: LocalOptions,
-        phone_model: LocalPipeline | None = None,
-    ) -> None:
+    def __init__(self, parts: LocalParts, phone_model: LocalPipeline | None = None) -> None:
         """``phone_model``: hears phones where this one hears words."""
-        self.key = key
+        self.key, runner, options = parts.key, parts.runner, parts.options
+        batcher, pool = parts.batcher, parts.pool
         self.info = runner.info
         self.needs: Sequence[Model] = (phone_model,) if phone_model else ()
-        self.references = ReferenceProvider(key, runner, batcher, store, pool, options.limits)
+        self.references = ReferenceProvider(
+            self.key, runner, batcher, parts.store, pool, options.limits
+        )
         self.on_death: Callable[[BaseException], object] = lambda _: None
         self._batcher = batcher
         self._runner = runner

@@ -21,15 +21,14 @@ from audio_score_server.audio.decode import DecodeLimits
 from audio_score_server.audio.stream import SoundStream, stream
 from audio_score_server.audio.vad import VAD_RATE, VAD_STEP, VoiceActivityDetector
 from audio_score_server.batching import Batcher
-from audio_score_server.domain import Encoding, Transcript, Utterance, Waveform
+from audio_score_server.domain import Transcript, Waveform
 from audio_score_server.errors import UnsupportedLanguage, shortened
 from audio_score_server.language.languages import LANGUAGES
 from audio_score_server.pipelines.local import LocalPipeline
-from audio_score_server.pipelines.options import LocalOptions
+from audio_score_server.pipelines.parts import LocalParts
 from audio_score_server.pipelines.protocol import TranscriptionOptions, TranscriptPart
 from audio_score_server.pipelines.threads import run_in
-from audio_score_server.references.store import ReferenceStore
-from audio_score_server.runners.protocol import Recognizer, Runner
+from audio_score_server.runners.protocol import Recognizer
 from audio_score_server.transcription.recognition import (
     Recognition,
     RecognitionTask,
@@ -85,18 +84,10 @@ class TranscribingPipeline(LocalPipeline):
     """A local model that writes recordings down besides."""
 
     def __init__(
-        self,
-        key: str,
-        runner: Runner[Any],
-        batcher: Batcher[Utterance[Any], Encoding],
-        store: ReferenceStore,
-        pool: ThreadPoolExecutor,
-        options: LocalOptions,
-        phone_model: LocalPipeline | None,
-        recognition: RecognitionParts,
+        self, parts: LocalParts, phone_model: LocalPipeline | None, recognition: RecognitionParts
     ) -> None:
         """``recognition``: how it writes; the rest is as for any local model."""
-        super().__init__(key, runner, batcher, store, pool, options, phone_model)
+        super().__init__(parts, phone_model)
         self._recognition = recognition
         for each in (recognition.encoder, recognition.batcher):
             each.on_death = lambda error: self.on_death(error)

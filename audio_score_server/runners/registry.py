@@ -99,10 +99,11 @@ class Loader:
         """The checkpoint on its device, loaded when it is first asked for."""
         # Files before imports: where they cannot be had, the seconds of the latter are saved.
         folders = self._folder(weights), self._folder(processor)
-        from audio_score_server.runners.device import choose_device
+        from audio_score_server.runners.device import choose_device, limit_memory_pools
         from audio_score_server.runners.precision import choose_precision
         from audio_score_server.runners.whisper.checkpoint import load_whisper
 
+        limit_memory_pools()
         device = choose_device(model.device or self._settings.device)
         precision = choose_precision(model.dtype, device)
         known = (*folders, device, precision)

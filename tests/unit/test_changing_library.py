@@ -18,6 +18,7 @@ from audio_score_server.live_library import LiveLibrary
 from audio_score_server.pipelines import calibration
 from audio_score_server.pipelines.local import LocalPipeline
 from audio_score_server.pipelines.options import LocalOptions
+from audio_score_server.pipelines.parts import LocalParts
 from audio_score_server.references.store import ReferenceStore
 from audio_score_server.runners.fake import FakeRunner
 from audio_score_server.service import ScoreService
@@ -59,7 +60,8 @@ def _service(folder: Path, source: MemorySource, aligned: bool = False) -> Score
         batcher = Batcher("fake", runner.run, BatchLimits(8, 0.01, 240.0), capacity=16)
         store = ReferenceStore(folder / "cache" / "fake", (runner.fingerprint, ""), 10**6)
         options = LocalOptions(DecodeLimits(16_000, 0.2, 10.0), aligned=aligned, watched=False)
-        pipeline = LocalPipeline("fake", runner, batcher, store, pool, options)
+        parts = LocalParts("fake", runner, batcher, store, pool, options)
+        pipeline = LocalPipeline(parts)
         return Parts(LiveLibrary(source, source.library(), lambda _: None), (pipeline,))
 
     return ScoreService(load, cpu_threads=2, concurrency=4, limits=ServiceLimits(10.0, 0.0))

@@ -55,7 +55,7 @@ class Speaker(Model, Protocol):
     async def speak(self, text: str) -> bytes: ...
 
 
-SPEAK = Capability("speak", Speaker)  # type: ignore[type-abstract]
+SPEAK = Capability("speak", Speaker, ("voice",))  # type: ignore[type-abstract]
 
 
 class _Voice(_Model):
@@ -98,9 +98,14 @@ def test_a_model_that_cannot_do_it_is_told_with_those_that_can() -> None:
     text = "Model 'voice' cannot score; these can: ear, other."
     with pytest.raises(CapabilityUnsupported, match=text), registry.lease("voice", SCORE):
         pass
+
+
+@pytest.mark.parametrize("key", [None, "ear"])
+def test_where_no_model_can_do_it_the_remedy_is_told(key: str | None) -> None:
+    text = "No loaded model can speak. The server needs one of type voice: add it to 'models'"
     with (
-        pytest.raises(CapabilityUnsupported, match="No loaded model can speak"),
-        ModelRegistry([_Ear("ear")]).lease(None, SPEAK),
+        pytest.raises(CapabilityUnsupported, match=text),
+        ModelRegistry([_Ear("ear")]).lease(key, SPEAK),
     ):
         pass
 

@@ -27,6 +27,7 @@ from audio_score_server.library.folder import FolderSource
 from audio_score_server.live_library import LiveLibrary
 from audio_score_server.pipelines.local import LocalPipeline
 from audio_score_server.pipelines.options import LocalOptions
+from audio_score_server.pipelines.parts import LocalParts
 from audio_score_server.references.store import ReferenceStore
 from audio_score_server.runners.fake import FakeRunner
 from audio_score_server.service import ScoreService
@@ -147,7 +148,8 @@ def _pipeline(
     store = ReferenceStore(folder / "cache" / key, (runner.fingerprint, ""), 10**6)
     # Compared by means alone, nothing but the library's own clip is encoded.
     options = LocalOptions(DecodeLimits(16_000, 0.2, 10.0), aligned=False, watched=watched)
-    return LocalPipeline(key, runner, batcher, store, pool, options, phone_model)
+    parts = LocalParts(key, runner, batcher, store, pool, options)
+    return LocalPipeline(parts, phone_model)
 
 
 async def _until_more_seen(before: int) -> None:

@@ -14,13 +14,17 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
-from transformers import AutoTokenizer, WhisperFeatureExtractor
+from transformers import WhisperFeatureExtractor
 
 from audio_score_server.domain import Utterance, Waveform
 from audio_score_server.errors import ModelLoadError
 from audio_score_server.runners.precision import Precision
 from audio_score_server.runners.registry import load_runner
-from audio_score_server.runners.whisper.checkpoint import WhisperCheckpoint, load_whisper
+from audio_score_server.runners.whisper.checkpoint import (
+    WhisperCheckpoint,
+    load_whisper,
+    tokenizer_of,
+)
 from audio_score_server.runners.whisper.converted import read_converted
 from audio_score_server.settings import Settings, WhisperSettings
 from tests.checkpoints import RATE, babble, make_whisper
@@ -53,7 +57,7 @@ def _load(folder: Path, dtype: torch.dtype = torch.float32) -> WhisperCheckpoint
 
 
 def _tokenizer(folder: Path) -> Any:
-    return AutoTokenizer.from_pretrained(folder)
+    return tokenizer_of(folder)
 
 
 @pytest.mark.parametrize("kind", list(_DTYPES))

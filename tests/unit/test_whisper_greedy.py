@@ -10,8 +10,8 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from audio_score_server.runners.whisper.decoder import KVCache
 from audio_score_server.runners.whisper.greedy import DecodingLimits, GreedyChoices, decode
+from audio_score_server.runners.whisper.kv_cache import KVCache
 
 STOP: Final = 0
 PROMPT: Final = (7, 8)

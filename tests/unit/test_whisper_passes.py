@@ -11,8 +11,9 @@ import torch
 from transformers import WhisperForConditionalGeneration
 
 from audio_score_server.runners.whisper import passes as passes_module
-from audio_score_server.runners.whisper.decoder import Choices, KVCache, TextDecoder
+from audio_score_server.runners.whisper.decoder import Choices, TextDecoder
 from audio_score_server.runners.whisper.greedy import DecodedChunk, DecodingLimits, decode
+from audio_score_server.runners.whisper.kv_cache import KVCache
 from audio_score_server.runners.whisper.passes import EagerPasses, ReplayedPasses
 from tests.checkpoints import make_whisper
 

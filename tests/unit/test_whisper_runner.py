@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -467,6 +469,39 @@ def test_weights_unlike_their_configuration_are_refused(
     with pytest.raises(ModelLoadError, match="missing or of another shape") as rejection:
         _load(folder)
     assert "\n" not in str(rejection.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "cause"),
+    [
+        ({"d_model": None}, "does not tell the sizes"),
+        ({"encoder_attention_heads": 5}, "48 dimensions cannot be shared among 5 heads"),
+        ({"decoder_attention_heads": 0}, "48 dimensions cannot be shared among 0 heads"),
+    ],
+)
+def test_a_configuration_of_no_model_is_refused(
+    folder: Path, changes: dict[str, Any], cause: str
+) -> None:
+    _change(folder / "config.json", **changes)
+    with pytest.raises(ModelLoadError, match=cause):
+        _load(folder)
+
+
+def test_loading_imports_no_compiler(made: Path) -> None:
+    """PyTorch's takes 100 MB, and is nothing that a server uses."""
+    program = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "import torch\n"
+        "from audio_score_server.runners.precision import Precision\n"
+        "from audio_score_server.runners.whisper.checkpoint import load_whisper\n"
+        "folder = Path(sys.argv[1])\n"
+        "load_whisper(folder, folder, torch.device('cpu'), Precision(torch.float32), 8)\n"
+        "print({'torch._dynamo', 'triton', 'transformers.modeling_utils'} & {*sys.modules})"
+    )
+    command = [sys.executable, "-c", program, str(made / "whisper")]
+    told = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "set()"
 
 
 def test_a_checkpoint_that_does_not_tell_its_prompt_is_refused(folder: Path) -> None:

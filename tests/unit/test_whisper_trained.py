@@ -14,7 +14,7 @@ import ctranslate2
 import numpy as np
 import pytest
 import torch
-from transformers import AutoTokenizer, WhisperFeatureExtractor, WhisperForConditionalGeneration
+from transformers import WhisperFeatureExtractor
 
 from audio_score_server.audio.decode import DecodeLimits, decode
 from audio_score_server.domain import Waveform
@@ -25,11 +25,11 @@ from audio_score_server.runners.whisper.checkpoint import (
     decoder_of,
     load_whisper,
 )
-from audio_score_server.runners.whisper.converted import read_converted
 from audio_score_server.runners.whisper.decoder import TextDecoder
 from audio_score_server.runners.whisper.passes import EagerPasses
 from audio_score_server.runners.whisper.transcriber import Task
 from audio_score_server.runners.whisper.windowed_encoder import EncodedChunk
+from bench.transformers_model import transformers_model
 from tests.process.server import ROOT
 
 # Passes of 30 s with true weights take their time where the processor is busy otherwise.
@@ -83,12 +83,7 @@ def trained(request: pytest.FixtureRequest, waveforms: list[Waveform]) -> Traine
     """One of the models, after it has heard the recordings."""
     folder: Path = request.getfixturevalue(request.param)
     checkpoint = load_whisper(folder, folder, _CPU, Precision(torch.float32), 8)
-    converted = read_converted(folder, AutoTokenizer.from_pretrained(folder))
-    kind: Any = WhisperForConditionalGeneration
-    theirs = kind.from_pretrained(
-        None, config=converted.config, state_dict=converted.weights, dtype=torch.float32
-    )
-    theirs.generation_config = converted.generation
+    theirs = transformers_model(folder, torch.float32)
     whisper: Any = WhisperFeatureExtractor
     samples = [waveform.samples for waveform in waveforms]
     mel = whisper()(samples, sampling_rate=_RATE, return_tensors="pt").input_features

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer, GenerationConfig
 
 from audio_score_server.errors import ModelLoadError
+from audio_score_server.runners.whisper.checkpoint import tokenizer_of
 from audio_score_server.runners.whisper.vocabulary import DraftText, Vocabulary, joined
 from audio_score_server.tokenization import plain, unspaced, words
 from tests.checkpoints import make_whisper
@@ -20,7 +21,7 @@ def _load(folder: Path, **changes: Any) -> Vocabulary:
     generation = GenerationConfig.from_pretrained(folder)
     for name, value in changes.items():
         setattr(generation, name, value)
-    return Vocabulary(AutoTokenizer.from_pretrained(folder), generation)
+    return Vocabulary(tokenizer_of(folder), generation)
 
 
 @pytest.fixture(scope="module")

@@ -40,6 +40,8 @@ from audio_score_server.settings import Settings
 WEIGHTS: Final = Path(__file__).with_name("weights.safetensors")
 _RECIPE: Final = "phones-2"
 """Changes with the front end, the features or the decoding; the weights count by themselves."""
+_MOST_FRAMES: Final = 6_000
+"""That a processor takes at once: more together are no faster, and need more memory."""
 _TEMPERATURE: Final = 1.5
 """Softens the posteriors, which are surer than right: with it, unseen speakers' readings are told
 apart a little better, and codecs change scores a good deal less."""
@@ -97,6 +99,15 @@ class PhonesRunner:
     @torch.inference_mode()
     def run(self, utterances: Sequence[Utterance[torch.Tensor]]) -> list[Encoding]:
         """One pass of the network for the batch, then each recording by itself."""
+        longest = max(len(utterance.features) for utterance in utterances)
+        most = max(1, _MOST_FRAMES // longest) if self._device.type == "cpu" else len(utterances)
+        return [
+            encoding
+            for first in range(0, len(utterances), most)
+            for encoding in self._run(utterances[first : first + most])
+        ]
+
+    def _run(self, utterances: Sequence[Utterance[torch.Tensor]]) -> list[Encoding]:
         mels = [utterance.features for utterance in utterances]
         lengths = torch.tensor([len(mel) for mel in mels])
         padded = torch.nn.utils.rnn.pad_sequence(mels, batch_first=True)

@@ -16,6 +16,12 @@ from typing import Final
 import torch
 from torch.nn import functional
 
+from audio_score_server.runners.whisper.cross_attention import (
+    CrossAttention,
+    ExactCrossAttention,
+    Hear,
+    RoundedCrossAttention,
+)
 from audio_score_server.runners.whisper.decoder import DecoderLayer, TextDecoder
 
 _GROWTH: Final = 256
@@ -29,20 +35,22 @@ class TreeCache:
     """What the decoder remembers of several windows.
 
     Attributes:
-        cross: of each layer, the encoder's keys and values ``[windows, heads, positions, width]``.
+        cross: of each layer, the encoder's keys and values.
         own: of each layer, the tokens' keys and values ``[windows, heads, capacity, width]``.
         length: tokens so far, of all hypotheses of a window.
     """
 
-    cross: list[tuple[torch.Tensor, torch.Tensor]]
+    cross: list[CrossAttention]
     own: list[tuple[torch.Tensor, torch.Tensor]]
     length: int = 0
 
     def keep(self, windows: list[int]) -> None:
         """Forget all other windows."""
-        places = torch.tensor(windows, device=self.cross[0][0].device)
-        self.cross = [(keys[places], values[places]) for keys, values in self.cross]
-        self.own = [(keys[places], values[places]) for keys, values in self.own]
+        places = torch.tensor(windows, device=self.own[0][0].device)
+        # One after the other, lest all be in memory twice.
+        for number, (keys, values) in enumerate(self.own):
+            self.cross[number].keep(places)
+            self.own[number] = (keys[places], values[places])
 
     def room(self, tokens: int) -> None:
         """See to it that so many more fit."""
@@ -72,16 +80,21 @@ class Pass:
 class CachedDecoder:
     """A decoder for long transcripts."""
 
-    def __init__(self, decoder: TextDecoder) -> None:
-        """Share the weights of another one."""
-        self._decoder = decoder
+    def __init__(self, decoder: TextDecoder, hear: Hear = ExactCrossAttention) -> None:
+        """Share the weights of another one; ``hear`` keeps what its layers hear."""
+        self._decoder, self._hear = decoder, hear
         self._heads = decoder.layers[0].heads
+
+    def window_bytes(self, positions: int) -> int:
+        """Memory for the keys and values of what is heard in so many positions."""
+        each = 1 if self._hear is RoundedCrossAttention else self._decoder.dtype.itemsize
+        return len(self._decoder.layers) * 2 * positions * self._decoder.positions.shape[1] * each
 
     def cache(self, audio: torch.Tensor) -> TreeCache:
         """Memory for windows as the encoder heard them, ``[windows, positions, width]``."""
-        audio = audio.to(self._decoder.embeddings.dtype)
+        audio = audio.to(self._decoder.dtype)
         cross = [
-            (self._by_head(layer.cross.to_keys(audio)), self._by_head(layer.cross.to_values(audio)))
+            self._hear(layer.cross.to_keys, layer.cross.to_values, audio, self._heads)
             for layer in self._decoder.layers
         ]
         windows, _, width = audio.shape
@@ -106,7 +119,7 @@ class CachedDecoder:
             attention_of: layers and heads whose attention to the sound is wanted.
         """
         decoder = self._decoder
-        hidden = functional.embedding(tokens, decoder.embeddings) + decoder.positions[places]
+        hidden = decoder.embedded(tokens, places)
         bias = torch.zeros(visible.shape, dtype=hidden.dtype, device=hidden.device)
         bias.masked_fill_(~visible, -torch.inf)
         cache.room(tokens.shape[1])
@@ -146,16 +159,15 @@ class CachedDecoder:
         self,
         layer: DecoderLayer,
         hidden: torch.Tensor,
-        cross: tuple[torch.Tensor, torch.Tensor],
+        cross: CrossAttention,
         wanted: list[int],
         looked: list[torch.Tensor],
     ) -> torch.Tensor:
-        keys, values = cross
         queries = self._by_head(layer.cross.queries(layer.cross.norm(hidden)))
-        scores = queries @ keys.transpose(2, 3)
+        scores = cross.scores(queries)
         if wanted:
             looked.append(scores[:, wanted].float())
-        attended = scores.softmax(dim=3) @ values
+        attended = cross.mean(scores.softmax(dim=3))
         return layer.cross.out(attended.transpose(1, 2).reshape(hidden.shape))
 
     def _by_head(self, hidden: torch.Tensor) -> torch.Tensor:

@@ -6,30 +6,42 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
-from transformers import AutoTokenizer, WhisperFeatureExtractor, WhisperForConditionalGeneration
+from tokenizers import Tokenizer
+from transformers import WhisperFeatureExtractor
 from transformers.utils import logging
 
-from audio_score_server.checkpoints.required import EXTRACTORS, is_converted, names_in
+from audio_score_server.checkpoints.required import (
+    EXTRACTORS,
+    FAST_TOKENIZER,
+    is_converted,
+    names_in,
+)
 from audio_score_server.domain import FloatArray, ModelInfo
 from audio_score_server.errors import ModelLoadError
 from audio_score_server.runners.device import place
 from audio_score_server.runners.precision import Precision
 from audio_score_server.runners.priority_lock import PriorityLock
+from audio_score_server.runners.whisper.cached_decoder import CachedDecoder
 from audio_score_server.runners.whisper.converted import read_converted
+from audio_score_server.runners.whisper.cross_attention import choose_cross_attention
 from audio_score_server.runners.whisper.decoder import TextDecoder
 from audio_score_server.runners.whisper.encoder import AudioEncoder, Pack, unpacked
 from audio_score_server.runners.whisper.frontend import LogMel
+from audio_score_server.runners.whisper.modules import WhisperModules
 from audio_score_server.runners.whisper.quantised import QuantisedLinear
 from audio_score_server.runners.whisper.recognizer import WhisperRecognizer
+from audio_score_server.runners.whisper.saved import CheckpointContent, read_saved
 from audio_score_server.runners.whisper.transcriber import Transcriber
 from audio_score_server.runners.whisper.vocabulary import Vocabulary
 from audio_score_server.runners.whisper.windowed_encoder import POSITIONS_A_SECOND, WindowedEncoder
 from audio_score_server.runners.whisper.windows import WindowSetting, window_lengths
 from audio_score_server.runners.workers import Workers
+
+_SUMMED: Final = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +70,13 @@ class WhisperCheckpoint:
 
     def recognizer(self) -> WhisperRecognizer:
         """Writes down windows of recordings of any length."""
-        transcriber = self.transcriber
+        decoder = self.transcriber.decoder
+        hear = choose_cross_attention(decoder.head_width, self.precision.int8_decoder)
         return WhisperRecognizer(
             self.windowed_encoder("auto"),
-            transcriber.decoder,
-            transcriber.vocabulary,
+            decoder,
+            CachedDecoder(decoder, hear),
+            self.transcriber.vocabulary,
             self.lock,
             self.workers,
         )
@@ -108,21 +122,24 @@ def load_whisper(
 
     Raises:
         ModelLoadError: the files do not belong together.
-        Exception: whatever transformers finds wrong with them.
+        Exception: whatever is found wrong with them.
     """
     # The server tells about its models itself.
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    tokenizer = AutoTokenizer.from_pretrained(processor, local_files_only=True)
-    model = load_model(folder, tokenizer, precision.dtype)
-    filters = mel_filters(processor, model.config.num_mel_bins)
-    if filters.shape[1] != model.config.num_mel_bins:
+    tokenizer = tokenizer_of(processor)
+    content = read_content(folder, tokenizer)
+    bands = content.sizes.bands
+    filters = mel_filters(processor, bands)
+    if filters.shape[1] != bands:
         raise ModelLoadError(
-            f"the model takes {model.config.num_mel_bins} mel bands, its processor makes "
+            f"the model takes {bands} mel bands, its processor makes "
             f"{filters.shape[1]}; name another processor_id"
         )
+    model: Any = modules_of(content, precision.dtype)
     fingerprint = digest({**model.state_dict(), "mel filters": torch.from_numpy(filters)})
-    vocabulary = Vocabulary(tokenizer, model.generation_config)
+    vocabulary = Vocabulary(tokenizer, content.generation)
+    del content
     torch.nn.Module.to(model, device)
     model.train(False)
     workers = Workers() if device.type == "cpu" else None
@@ -161,36 +178,52 @@ def _placement(device: torch.device, model: Any, precision: Precision) -> ModelI
     return replace(place(device, kept[False], kept[True]), dtype=str(precision))
 
 
-def load_model(folder: Path, tokenizer: Any, dtype: torch.dtype) -> Any:
-    """The module of transformers for a checkpoint in its format or in CTranslate2's.
+def tokenizer_of(folder: Path) -> Any:
+    """The tokenizer of a folder."""
+    if (folder / FAST_TOKENIZER).exists():
+        tokenizer = Tokenizer.from_file(str(folder / FAST_TOKENIZER))
+        tokenizer.no_padding()
+        tokenizer.no_truncation()
+        return tokenizer
+    # Imported here: it takes a while, and only old checkpoints need it.
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(folder, local_files_only=True).backend_tokenizer
+
+
+def read_content(folder: Path, tokenizer: Any) -> CheckpointContent:
+    """What a checkpoint in transformers' or CTranslate2's format holds.
 
     Raises:
         ModelLoadError: the files do not belong together.
+        Exception: whatever is found wrong with them.
     """
-    whisper: Any = WhisperForConditionalGeneration
-    source: Any = folder
-    given: dict[str, Any] = {}
-    converted = read_converted(folder, tokenizer) if is_converted(names_in(folder)) else None
-    if converted is not None:
-        source, given = None, {"config": converted.config, "state_dict": converted.weights}
-    model, report = whisper.from_pretrained(
-        source,
-        **given,
-        dtype=dtype,
-        local_files_only=True,
-        output_loading_info=True,
-        ignore_mismatched_sizes=True,
-    )
-    if converted is not None:
-        model.generation_config = converted.generation
-    # These would be drawn at random.
-    unfit = {*report["missing_keys"], *(name for name, *_ in report["mismatched_keys"])}
+    if is_converted(names_in(folder)):
+        return read_converted(folder, tokenizer)
+    return read_saved(folder)
+
+
+def modules_of(content: CheckpointContent, dtype: torch.dtype) -> WhisperModules:
+    """The weights in modules, in a dtype; those of ``content`` are taken out of it.
+
+    Raises:
+        ModelLoadError: some are missing, or of another shape than the sizes say.
+    """
+    modules = WhisperModules(content.sizes)
+    wanted = modules.state_dict()
+    given = content.weights
+    unfit = [name for name, own in wanted.items() if _shape(given.get(name)) != own.shape]
     if unfit:
         raise ModelLoadError(
             f"{len(unfit)} tensors that config.json asks for are missing or of another shape, "
             f"{min(unfit)} for one; get the checkpoint anew, or name another"
         )
-    return model
+    modules.load_state_dict({name: given.pop(name).to(dtype) for name in wanted}, assign=True)
+    return modules
+
+
+def _shape(tensor: torch.Tensor | None) -> torch.Size | None:
+    return None if tensor is None else tensor.shape
 
 
 def mel_filters(folder: Path, bands: int | None = None) -> FloatArray:
@@ -215,7 +248,8 @@ def digest(weights: Mapping[str, torch.Tensor]) -> str:
     """
     found = hashlib.sha256()
     for name, tensor in sorted(weights.items()):
-        pieces = tensor.detach().contiguous().view(torch.int16)
-        bits = int(pieces.sum(dtype=torch.int64))
+        pieces = tensor.detach().contiguous().view(torch.int16).flatten()
+        # Part by part: on the way every piece is copied into four times the memory.
+        bits = sum(int(part.sum(dtype=torch.int64)) for part in torch.split(pieces, _SUMMED))
         found.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)}:{bits};".encode())
     return found.hexdigest()[:16]

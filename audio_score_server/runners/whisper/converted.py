@@ -7,14 +7,16 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Final
 
 import torch
-from transformers import GenerationConfig, WhisperConfig
 
 from audio_score_server.checkpoints.required import CONFIG, CONVERTED
 from audio_score_server.errors import ModelLoadError
 from audio_score_server.runners.whisper.model_bin import ModelBin
+from audio_score_server.runners.whisper.modules import SideSizes, WhisperSizes
+from audio_score_server.runners.whisper.saved import CheckpointContent
 
 _SPECIFICATION: Final = "WhisperSpec"
 _START: Final = "<|startoftranscript|>"
@@ -29,21 +31,6 @@ Their files list languages nevertheless.
 
 
 @dataclass(frozen=True, slots=True)
-class Converted:
-    """What transformers makes a model of.
-
-    Attributes:
-        config: its sizes.
-        weights: by transformers' names; quantised ones as the float32 that they stand for.
-        generation: its special tokens, and those that it never says.
-    """
-
-    config: Any
-    weights: dict[str, torch.Tensor]
-    generation: Any
-
-
-@dataclass(frozen=True, slots=True)
 class _TensorSource:
     """An array, and the tensors that it is cut into along its first dimension; None for no use."""
 
@@ -52,12 +39,12 @@ class _TensorSource:
     tensors: tuple[str | None, ...]
 
 
-def read_converted(folder: Path, tokenizer: Any) -> Converted:
+def read_converted(folder: Path, tokenizer: Any) -> CheckpointContent:
     """Read ``model.bin`` and ``config.json`` of a folder.
 
     Args:
         folder: where they are.
-        tokenizer: a fast tokenizer of transformers, which has the special tokens.
+        tokenizer: which has the special tokens.
 
     Raises:
         ModelLoadError: the files are damaged, of another kind of model, or do not fit together.
@@ -69,33 +56,28 @@ def read_converted(folder: Path, tokenizer: Any) -> Converted:
             f"{folder / CONVERTED} is no Whisper model but {model.specification[:40]!r}; name "
             "another checkpoint"
         )
-    config = _config(model)
-    generation = _generation(folder / CONFIG, tokenizer.backend_tokenizer, config.vocab_size)
-    return Converted(config, _weights(model, config), generation)
+    sizes = _sizes(model)
+    generation = _generation(folder / CONFIG, tokenizer, sizes.words)
+    return CheckpointContent(sizes, _weights(model, sizes), generation)
 
 
-def _config(model: ModelBin) -> Any:
+def _sizes(model: ModelBin) -> WhisperSizes:
     width, bands, _ = model.shape("encoder/conv1/weight", 3)
-    sizes = {
-        "d_model": width,
-        "num_mel_bins": bands,
-        "max_source_positions": model.shape("encoder/position_encodings/encodings", 2)[0],
-        "max_target_positions": model.shape("decoder/position_encodings/encodings", 2)[0],
-        "vocab_size": model.shape("decoder/embeddings/weight", 2)[0],
-    }
-    for side in ("encoder", "decoder"):
-        heads = model.number(f"{side}/num_heads")
-        if heads < 1 or width % heads:
-            raise ModelLoadError(
-                f"{CONVERTED} is damaged: {width} dimensions cannot be shared among {heads} heads; "
-                "get the checkpoint anew"
-            )
-        sizes[f"{side}_attention_heads"] = heads
-        sizes[f"{side}_layers"] = _layers(model, side)
-        sizes[f"{side}_ffn_dim"] = model.shape(f"{side}/layer_0/ffn/linear_0/weight", 2)[0]
-    # The true tokens are in the generation's settings; the defaults may lie beyond the vocabulary.
-    config: Any = WhisperConfig
-    return config(**sizes, pad_token_id=0, bos_token_id=0, eos_token_id=0, decoder_start_token_id=0)
+    words, _ = model.shape("decoder/embeddings/weight", 2)
+    encoder, decoder = (_side(model, side, width) for side in ("encoder", "decoder"))
+    return WhisperSizes(width, bands, words, encoder, decoder)
+
+
+def _side(model: ModelBin, side: str, width: int) -> SideSizes:
+    positions, _ = model.shape(f"{side}/position_encodings/encodings", 2)
+    heads = model.number(f"{side}/num_heads")
+    if heads < 1 or width % heads:
+        raise ModelLoadError(
+            f"{CONVERTED} is damaged: {width} dimensions cannot be shared among {heads} heads; "
+            "get the checkpoint anew"
+        )
+    inner, _ = model.shape(f"{side}/layer_0/ffn/linear_0/weight", 2)
+    return SideSizes(_layers(model, side), heads, inner, positions)
 
 
 def _layers(model: ModelBin, side: str) -> int:
@@ -105,8 +87,8 @@ def _layers(model: ModelBin, side: str) -> int:
     return count
 
 
-def _weights(model: ModelBin, config: Any) -> dict[str, torch.Tensor]:
-    parts = list(_tensor_sources(config))
+def _weights(model: ModelBin, sizes: WhisperSizes) -> dict[str, torch.Tensor]:
+    parts = list(_tensor_sources(sizes))
     # All shapes before any content: a lying file costs neither time nor memory.
     for part in parts:
         if model.shape(part.name, len(part.shape)) != part.shape:
@@ -121,25 +103,22 @@ def _weights(model: ModelBin, config: Any) -> dict[str, torch.Tensor]:
     return weights
 
 
-def _tensor_sources(config: Any) -> Iterator[_TensorSource]:
-    width = config.d_model
-    for conv, inputs in (("conv1", config.num_mel_bins), ("conv2", width)):
+def _tensor_sources(sizes: WhisperSizes) -> Iterator[_TensorSource]:
+    width = sizes.width
+    for conv, inputs in (("conv1", sizes.bands), ("conv2", width)):
         name, tensor = f"encoder/{conv}", f"model.encoder.{conv}"
         yield _TensorSource(f"{name}/weight", (width, inputs, 3), (f"{tensor}.weight",))
         yield _TensorSource(f"{name}/bias", (width,), (f"{tensor}.bias",))
-    words = (config.vocab_size, width)
+    words = (sizes.words, width)
     yield _TensorSource("decoder/embeddings/weight", words, ("model.decoder.embed_tokens.weight",))
-    for side, positions in (
-        ("encoder", config.max_source_positions),
-        ("decoder", config.max_target_positions),
-    ):
+    for side, own in (("encoder", sizes.encoder), ("decoder", sizes.decoder)):
         tensors = (f"model.{side}.embed_positions.weight",)
-        yield _TensorSource(f"{side}/position_encodings/encodings", (positions, width), tensors)
+        encodings = (own.positions, width)
+        yield _TensorSource(f"{side}/position_encodings/encodings", encodings, tensors)
         yield from _norm(f"{side}/layer_norm", f"model.{side}.layer_norm", width)
-        inner = getattr(config, f"{side}_ffn_dim")
-        for layer in range(getattr(config, f"{side}_layers")):
+        for layer in range(own.layers):
             place = (f"{side}/layer_{layer}", f"model.{side}.layers.{layer}")
-            yield from _layer(*place, width, inner)
+            yield from _layer(*place, width, own.inner)
             if side == "decoder":
                 yield from _listening(*place, width)
 
@@ -182,7 +161,7 @@ def _linear(name: str, tensors: list[str], outputs: int, inputs: int) -> Iterato
     yield _TensorSource(f"{name}/bias", (rows,), tuple(biases))
 
 
-def _generation(path: Path, tokenizer: Any, vocabulary_size: int) -> Any:
+def _generation(path: Path, tokenizer: Any, vocabulary_size: int) -> SimpleNamespace:
     facts = _facts(path)
     known = _Tokens(tokenizer, vocabulary_size)
     stop = known.token(_STOP)
@@ -199,8 +178,7 @@ def _generation(path: Path, tokenizer: Any, vocabulary_size: int) -> Any:
     if languages:
         settings["lang_to_id"] = languages
         settings["task_to_id"] = {task: known.token(f"<|{task}|>") for task in _TASKS}
-    generation: Any = GenerationConfig
-    return generation(**settings)
+    return SimpleNamespace(**settings)
 
 
 def _facts(path: Path) -> Mapping[str, Any]:

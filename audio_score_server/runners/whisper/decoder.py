@@ -26,30 +26,11 @@ from audio_score_server.runners.whisper.encoder import (
     norm_of,
     unpacked,
 )
+from audio_score_server.runners.whisper.kv_cache import KVCache
+from audio_score_server.runners.whisper.quantised import halved
 
 _CHUNK: Final = 256
 """Most positions whose scores over the vocabulary are in memory at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class KVCache:
-    """What the decoder remembers of the transcripts of a batch.
-
-    Attributes:
-        audio: encoder output ``[rows, positions, width]``.
-        keys: of the tokens so far, ``[layers, rows, capacity, heads, head width]``.
-        values: like ``keys``.
-    """
-
-    audio: torch.Tensor
-    keys: torch.Tensor
-    values: torch.Tensor
-
-    def move(self, source: int, target: int) -> None:
-        """Put one transcript's memory in place of another's."""
-        self.audio[target] = self.audio[source]
-        self.keys[:, target] = self.keys[:, source]
-        self.values[:, target] = self.values[:, source]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +115,13 @@ class TextDecoder:
             pack: for its linear layers.
         """
         self.silence = silence
-        self.embeddings = decoder.embed_tokens.weight.detach()
-        self.positions = decoder.embed_positions.weight.detach()
+        embeddings = decoder.embed_tokens.weight.detach()
+        self.positions: torch.Tensor = decoder.embed_positions.weight.detach()
         self.layers = [_layer_of(layer, pack) for layer in decoder.layers]
         self.norm = norm_of(decoder.layer_norm)
-        self.vocabulary = pack(Linear(self.embeddings, None))
+        self.vocabulary = pack(Linear(embeddings, None))
+        is_packed = not isinstance(self.vocabulary, Linear)
+        self.embeddings: torch.Tensor = halved(embeddings) if is_packed else embeddings
         self.logit_mask = self._mask_of(suppressed)
         self.first_logit_mask = self._mask_of([*suppressed, *suppressed_first])
 
@@ -152,16 +135,30 @@ class TextDecoder:
         """Where the weights are."""
         return torch.device(self.embeddings.device)
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """In which it computes."""
+        return self.positions.dtype
+
+    @property
+    def head_width(self) -> int:
+        """Channels of each head."""
+        return self.positions.shape[1] // self.layers[0].heads
+
+    def embedded(self, tokens: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+        """Tokens with their places in a transcript, ``[..., width]``."""
+        return functional.embedding(tokens, self.embeddings).to(self.dtype) + self.positions[places]
+
     def kv_cache(self, rows: int, positions: int, capacity: int) -> KVCache:
         """Empty memory for transcripts of at most ``capacity`` tokens."""
         heads = self.layers[0].heads
-        width = self.embeddings.shape[1]
+        width = self.positions.shape[1]
         shape = (len(self.layers), rows, capacity, heads, width // heads)
         # Zeros: what is masked is multiplied by nought, and nought times garbage may be NaN.
         return KVCache(
-            self.embeddings.new_zeros(rows, positions, width),
-            self.embeddings.new_zeros(shape),
-            self.embeddings.new_zeros(shape),
+            self.positions.new_zeros(rows, positions, width),
+            self.positions.new_zeros(shape),
+            self.positions.new_zeros(shape),
         )
 
     def choices(
@@ -238,8 +235,7 @@ class TextDecoder:
     ) -> torch.Tensor:
         places = starts[:, None] + torch.arange(tokens.shape[1], device=self.device)
         # Rows that are fed less than the widest one are padded, maybe beyond the last position.
-        positions = self.positions[places.clamp(max=self.longest - 1)]
-        hidden = functional.embedding(tokens, self.embeddings) + positions
+        hidden = self.embedded(tokens, places.clamp(max=self.longest - 1))
         visible = torch.arange(reach, device=self.device) <= places[:, :, None]
         for number, layer in enumerate(self.layers):
             memory = (kv_cache.keys[number], kv_cache.values[number])

@@ -19,6 +19,10 @@ FRAMES_A_POSITION: Final = 2
 """Spectrogram frames for each position of the encoder's output."""
 
 
+_PART: Final = 250
+"""Positions that go through a layer's widest tensors at once, on a processor."""
+
+
 @dataclass(frozen=True, slots=True)
 class Linear:
     """Weights of ``y = x W^T + b``."""
@@ -95,9 +99,17 @@ class _EncoderLayer:
         """``[batch, positions, width]`` to the same."""
         merged = self.merged(self.attention_norm(hidden))
         hidden = hidden + self.attention_out(_attend(merged, self.heads))
-        # In place: fresh memory for the widest tensor of all would cost more than the operation.
+        if hidden.device.type != "cpu":
+            return _finite(hidden + self._forward(hidden))
+        # Part by part: the widest tensors of all stay in the cache, and need little memory.
+        for part in torch.split(hidden, _PART, dim=1):
+            part += self._forward(part)
+        return _finite(hidden)
+
+    def _forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        # In place: fresh memory for the widest tensor would cost more than the operation.
         wide = torch.ops.aten.gelu_(self.widen(self.forward_norm(hidden)))
-        return _finite(hidden + self.narrow(wide))
+        return self.narrow(wide)
 
 
 class AudioEncoder:

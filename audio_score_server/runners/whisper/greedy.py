@@ -13,9 +13,9 @@ from typing import Protocol
 import numpy as np
 
 from audio_score_server.domain import FloatArray, IntArray
-from audio_score_server.runners.whisper.decoder import KVCache
 from audio_score_server.runners.whisper.drafting import Draft
 from audio_score_server.runners.whisper.hallucination import is_looping
+from audio_score_server.runners.whisper.kv_cache import KVCache
 
 
 @dataclass(frozen=True, slots=True)

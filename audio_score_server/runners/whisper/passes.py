@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from audio_score_server.runners.whisper.decoder import Choices, KVCache, TextDecoder
+from audio_score_server.runners.whisper.decoder import Choices, TextDecoder
 from audio_score_server.runners.whisper.greedy import GreedyChoices
+from audio_score_server.runners.whisper.kv_cache import KVCache
 
 _FIRST_COLUMNS: Final = (16, 32, 64)
 """Widths of captured first passes: a prompt and a draft."""

@@ -35,7 +35,7 @@ _SAMPLES: Final = 5
 """Of each temperature above nought; the likeliest is taken."""
 _CACHE_BYTES: Final = {"cpu": 2**28, "cuda": 2**31}
 """What the decoder may remember of the windows of a batch."""
-_MOST_WINDOWS: Final = 16
+_MOST_WINDOWS: Final = {"cpu": 8, "cuda": 16}
 _PROMPT_SHARE: Final = 2
 """Of the decoder's positions, one in so many is for the text before a window."""
 
@@ -99,13 +99,14 @@ class WhisperRecognizer:
         self,
         encoder: WindowedEncoder,
         decoder: TextDecoder,
+        cached: CachedDecoder,
         vocabulary: Vocabulary,
         lock: PriorityLock,
         workers: Workers | None,
     ) -> None:
         """Put the parts of a checkpoint together; ``lock`` is held while they work."""
         self._encoder, self._decoder, self._vocabulary = encoder, decoder, vocabulary
-        self._cached = CachedDecoder(decoder)
+        self._cached = cached
         self._lock, self._workers = lock, workers
         self.longest_s = encoder.longest_s
 
@@ -117,11 +118,9 @@ class WhisperRecognizer:
     @property
     def batch_size(self) -> int:
         """Windows that are best written together."""
-        width = self._decoder.embeddings.shape[1]
-        each = len(self._decoder.layers) * 2 * max(self._encoder.positions) * width
-        size = each * self._decoder.embeddings.element_size()
-        fitting = _CACHE_BYTES[self._decoder.device.type] // size
-        return int(min(_MOST_WINDOWS, max(fitting, 1)))
+        device = self._decoder.device.type
+        size = self._cached.window_bytes(max(self._encoder.positions))
+        return min(_MOST_WINDOWS[device], max(_CACHE_BYTES[device] // size, 1))
 
     @property
     def _encoding_cores(self) -> int:

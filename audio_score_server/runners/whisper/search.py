@@ -124,7 +124,7 @@ class Search:
     def _fed(self, prompts: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
         """Lengths of the prompts, and what came of feeding them, the shorter ones padded before."""
         longest = max(map(len, prompts))
-        device = self._cache.cross[0][0].device
+        device = self._cache.own[0][0].device
         padding = torch.tensor([longest - len(prompt) for prompt in prompts])
         tokens = torch.tensor([[0] * (longest - len(own)) + list(own) for own in prompts])
         columns = torch.arange(longest)

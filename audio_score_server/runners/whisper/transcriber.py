@@ -12,10 +12,11 @@ import numpy as np
 import torch
 
 from audio_score_server.domain import FloatArray
-from audio_score_server.runners.whisper.decoder import KVCache, TextDecoder
+from audio_score_server.runners.whisper.decoder import TextDecoder
 from audio_score_server.runners.whisper.drafting import covered_by
 from audio_score_server.runners.whisper.greedy import DecodedChunk, DecodingLimits, Passes, decode
 from audio_score_server.runners.whisper.hallucination import hallucination_signs, no_speech
+from audio_score_server.runners.whisper.kv_cache import KVCache
 from audio_score_server.runners.whisper.likelihoods import likelihoods
 from audio_score_server.runners.whisper.passes import EagerPasses, ReplayedPasses
 from audio_score_server.runners.whisper.vocabulary import DraftText, Vocabulary, joined

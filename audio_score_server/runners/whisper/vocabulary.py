@@ -61,13 +61,13 @@ class Vocabulary:
         """Take over what a checkpoint says of itself.
 
         Args:
-            tokenizer: a fast tokenizer of transformers.
-            generation: the checkpoint's ``GenerationConfig``.
+            tokenizer: a ``tokenizers.Tokenizer``.
+            generation: what its ``generation_config.json`` says.
 
         Raises:
             ModelLoadError: it does not say enough.
         """
-        self._tokenizer = tokenizer.backend_tokenizer
+        self._tokenizer = tokenizer
         self.suppressed = list(generation.suppress_tokens or [])
         self.suppressed_first = list(generation.begin_suppress_tokens or [])
         self.languages: dict[str, int] = {}
