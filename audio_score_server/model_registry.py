@@ -17,6 +17,7 @@ from audio_score_server.errors import (
     shortened,
 )
 from audio_score_server.library.clip import Library
+from audio_score_server.pipelines.batch_protocol import BatchScorer
 from audio_score_server.pipelines.protocol import Model, Scorer, TranscriptionModel
 
 _LOG = logging.getLogger(__name__)
@@ -41,6 +42,11 @@ class Capability(Generic[ModelT]):
 SCORE: Capability[Scorer] = Capability(
     "score",
     Scorer,  # type: ignore[type-abstract]
+    ("phones", "whisper"),
+)
+SCORE_MANY: Capability[BatchScorer] = Capability(
+    "score several recordings or clips at once",
+    BatchScorer,  # type: ignore[type-abstract]
     ("phones", "whisper"),
 )
 TRANSCRIBE: Capability[TranscriptionModel] = Capability(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-SCORE_PATHS: Final = ("/score", "/score/")
-"""Asked for a score, by ``POST``."""
+SCORE_PATHS: Final = ("/score", "/score/", "/scores")
+"""Asked for scores, by ``POST``."""
 CLIPS_PREFIX: Final = "/clips/"
 """Begins the addresses of single clips."""
 JOBS_FOLDER: Final = ".jobs"

@@ -148,8 +148,7 @@ class ScoreService:
             AudioScoreError: see ``Scorer.score``.
         """
         with self.lease(model, SCORE, stages) as scorer:
-            allowed_s = min(self._limits.request_s, allowed_s or self._limits.request_s)
-            stages.deadline = stages.arrived + allowed_s
+            stages.allow(self._limits.request_s, allowed_s)
             async with stages.within_deadline():
                 while True:
                     clip = await self.library.resolve(ClipId(uid, cid))

@@ -1,6 +1,9 @@
 """Measurements: how fast, how large, and how far from what the machine allows.
 
     python -m bench.startup     from the command line to a ready server
+    python -m bench.library     large libraries: start, scans, a new clip
+    python -m bench.lines       which line was it, among ten thousand
+    python -m bench.clips_check how often clips' faults are found, and seen where there are none
     python -m bench.decode      decoding by format, against pydub
     python -m bench.scoring     alignment and scoring of a pair, against librosa's and numpy's
     python -m bench.evaluation  an evaluation's trials together, against one by one

@@ -83,13 +83,13 @@ class Server:
         """An error that tells what its log ends with."""
         return ServerFailed(f"{what}. Its log ends:\n{self.log[-_LOG_TAIL:]}")
 
-    def wait(self, is_ready: bytes, started: float) -> None:
+    def wait(self, is_ready: bytes, started: float, longest_s: float) -> None:
         """Until it answers a request with 200.
 
         Raises:
             ServerFailed: it does not.
         """
-        while (seconds := time.perf_counter() - started) < _READY_S:
+        while (seconds := time.perf_counter() - started) < longest_s:
             status, _ = status_of(self.port, is_ready)
             if status and not self.listening_s:
                 self.listening_s = seconds
@@ -99,7 +99,7 @@ class Server:
             if not self.running:
                 raise self.failure("It ended before it was ready")
             time.sleep(_POLL_S)
-        raise self.failure(f"It was not ready after {_READY_S:.0f} s")
+        raise self.failure(f"It was not ready after {longest_s:.0f} s")
 
     def end(self) -> None:
         """Ask it to end, and end what is left of it then."""
@@ -120,7 +120,11 @@ class Server:
 
 @contextmanager
 def running(
-    command: Sequence[str], variables: Mapping[str, str], port: int, is_ready: bytes = _IS_READY
+    command: Sequence[str],
+    variables: Mapping[str, str],
+    port: int,
+    is_ready: bytes = _IS_READY,
+    ready_s: float = _READY_S,
 ) -> Iterator[Server]:
     """A server, once it answers a request with 200; it is ended on leaving.
 
@@ -130,6 +134,7 @@ def running(
             for the server that happen to be among them.
         port: on which it listens.
         is_ready: the request.
+        ready_s: longest time until then.
 
     Raises:
         ServerFailed: it did not get so far.
@@ -143,7 +148,7 @@ def running(
         )
         server = Server(port, process, Path(log.name))
         try:
-            server.wait(is_ready, started)
+            server.wait(is_ready, started, ready_s)
             yield server
         finally:
             server.end()
@@ -151,7 +156,10 @@ def running(
 
 @contextmanager
 def phones_server(
-    clips: Path, cache: Path, variables: Mapping[str, str] | None = None
+    clips: Path,
+    cache: Path,
+    variables: Mapping[str, str] | None = None,
+    ready_s: float = _READY_S,
 ) -> Iterator[Server]:
     """Our server with the phone encoder on a free port.
 
@@ -159,6 +167,7 @@ def phones_server(
         clips: folder of reference clips.
         cache: folder of precomputed features.
         variables: further ones of its environment.
+        ready_s: longest time until it is ready.
 
     Raises:
         ServerFailed: it did not become ready.
@@ -167,7 +176,7 @@ def phones_server(
     command = [sys.executable, "run_server.py", "--port", str(port), "--model-keys", "phones"]
     folders = {"VIDEO_CLIP_DIR": str(clips), "CACHE_DIR": str(cache), "LOG_FORMAT": "text"}
     settings = {_PREFIX + name: value for name, value in folders.items()}
-    with running(command, settings | dict(variables or {}), port) as server:
+    with running(command, settings | dict(variables or {}), port, ready_s=ready_s) as server:
         yield server
 
 

@@ -18,6 +18,7 @@ from audio_score_server.library.clip import ClipSource, Library
 from audio_score_server.library.errors import LibraryUnavailable
 from audio_score_server.library.sources import open_source
 from audio_score_server.live_library import LiveLibrary
+from audio_score_server.pipelines.batch_protocol import BatchScorer
 from audio_score_server.pipelines.protocol import Model
 from audio_score_server.references.prune import prune
 from audio_score_server.service import ScoreService
@@ -68,6 +69,7 @@ def _state(model: Model) -> ModelState:
         queue_age_s=traffic.oldest_s,
         reference_hits=traffic.reference_hits,
         reference_misses=traffic.reference_misses,
+        searchable_clips=model.indexed if isinstance(model, BatchScorer) else 0,
     )
 
 

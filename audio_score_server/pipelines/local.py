@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -24,9 +23,11 @@ from audio_score_server.errors import QueueFull
 from audio_score_server.language.languages import language_of_library
 from audio_score_server.library.clip import Clip, Library
 from audio_score_server.pipelines.analysis import ClipReferences, EncodedPair, EncodedRecording
+from audio_score_server.pipelines.batch_scoring import BatchScoring
 from audio_score_server.pipelines.calibration import Calibrator, Measure
 from audio_score_server.pipelines.canary import Canary, find_canary
 from audio_score_server.pipelines.comparison import Comparator
+from audio_score_server.pipelines.line_search import LineSearch
 from audio_score_server.pipelines.parts import LocalParts
 from audio_score_server.pipelines.protocol import (
     Model,
@@ -42,7 +43,7 @@ from audio_score_server.telemetry.stages import Stages
 _LOG = logging.getLogger(__name__)
 
 
-class LocalPipeline:
+class LocalPipeline(BatchScoring):
     """A loaded model with its batcher and its references.
 
     Decoding, feature extraction and comparison run on the shared CPU pool, the model on the
@@ -59,6 +60,8 @@ class LocalPipeline:
             self.key, runner, batcher, parts.store, pool, options.limits
         )
         self.on_death: Callable[[BaseException], object] = lambda _: None
+        hears_phones = runner.phone_language is not None
+        self.lines = LineSearch(self.key, parts.store, pool) if hears_phones else None
         self._batcher = batcher
         self._runner = runner
         self._options = options
@@ -113,6 +116,8 @@ class LocalPipeline:
         if self._options.aligned:
             self._measure = await self._calibrator(concurrency).measure(library, self._measure)
             self.comparator.similarity = self._measure.similarity
+        if self.lines is not None:
+            self.lines.follow(clips)
 
     def _calibrator(self, concurrency: int) -> Calibrator:
         teacher = self._phone_model.references if self._phone_model else None
@@ -129,6 +134,8 @@ class LocalPipeline:
 
     async def close(self) -> None:
         """Refuse what still waits and let go of the model."""
+        if self.lines is not None:
+            self.lines.close()
         await self._batcher.close()
         self._runner.close()
 
@@ -159,36 +166,6 @@ class LocalPipeline:
             recorded = await self._encode(ticket, references, upload, stages)
             with stages.measure("score"):
                 return await self._compare(clip, references.own, recorded, detailed)
-
-    async def score_all(self, clips: Sequence[Clip], upload: Upload) -> list[ScoreResult]:
-        """See ``Scorer.score_all``."""
-        waveform = await run_in(self._pool, self._decode, upload)
-        pairs = await self.encode_all(clips, waveform)
-        phones = await self._encode_all_phones(clips, pairs, waveform)
-        recording = await run_in(self._pool, contours, waveform)
-        return await asyncio.gather(
-            *(
-                run_in(self._pool, self.comparator.compare, *encoded, recording)
-                for encoded in zip(clips, pairs, phones, strict=True)
-            )
-        )
-
-    async def encode_all(self, clips: Sequence[Clip], waveform: Waveform) -> list[EncodedPair]:
-        """One recording as this model encodes it for each of several clips."""
-        references = [await self.references.reference(clip) for clip in clips]
-        features = await run_in(self._pool, self._runner.prepare, waveform)
-        # A transcript is in the language of what is expected.
-        by_language: dict[str | None, list[int]] = defaultdict(list)
-        for place, reference in enumerate(references):
-            by_language[reference.transcript.language].append(place)
-        encodings: dict[int, Encoding] = {}
-        for places in by_language.values():
-            own, *others = (references[place].transcript for place in places)
-            utterance = Utterance(features, own, tuple(others))
-            with self._batcher.admit(bounded=False) as ticket:
-                encoding = (await ticket.submit(utterance, waveform.seconds)).result
-            encodings |= dict(zip(places, (encoding, *encoding.others), strict=True))
-        return [EncodedPair(each, encodings[place]) for place, each in enumerate(references)]
 
     async def encode_against(self, expected: Transcript, waveform: Waveform) -> Encoding:
         """A sound that should say ``expected``, for callers that bound their own number."""
@@ -241,18 +218,6 @@ class LocalPipeline:
         if self._phone_model is None or not self.comparator.uses_phones(own):
             return ClipReferences(own, None)
         return ClipReferences(own, await self._phone_model.references.reference(clip))
-
-    async def _encode_all_phones(
-        self, clips: Sequence[Clip], pairs: Sequence[EncodedPair], waveform: Waveform
-    ) -> list[EncodedPair | None]:
-        """As ``_encode_phones``, for several clips."""
-        uses_phones = self.comparator.uses_phones
-        wanted = [place for place, pair in enumerate(pairs) if uses_phones(pair.reference)]
-        if self._phone_model is None or not wanted:
-            return [None] * len(clips)
-        encoded = await self._phone_model.encode_all([clips[place] for place in wanted], waveform)
-        found = dict(zip(wanted, encoded, strict=True))
-        return [found.get(place) for place in range(len(clips))]
 
     async def _compare(
         self, clip: Clip, reference: Reference, recorded: EncodedRecording, detailed: bool

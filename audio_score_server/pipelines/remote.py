@@ -10,8 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
 from audio_score_server.audio.decode import DecodeLimits, decode
-from audio_score_server.domain import ModelInfo, Waveform
-from audio_score_server.errors import AudioError, DetailUnsupported, QueueFull
+from audio_score_server.domain import ModelInfo, Score, Waveform
+from audio_score_server.errors import (
+    AudioError,
+    CapabilityUnsupported,
+    DetailUnsupported,
+    QueueFull,
+)
 from audio_score_server.library.clip import Clip, Library
 from audio_score_server.pipelines.protocol import (
     Model,
@@ -20,6 +25,7 @@ from audio_score_server.pipelines.protocol import (
     Traffic,
     Upload,
 )
+from audio_score_server.pipelines.threads import all_of
 from audio_score_server.references.build import broken, complaint
 from audio_score_server.remote.scorer import RemoteScorer
 from audio_score_server.telemetry.stages import Stages
@@ -107,6 +113,45 @@ class RemotePipeline:
     async def score_all(self, clips: Sequence[Clip], upload: Upload) -> list[ScoreResult]:
         """Refuse: it has no reasons, and listens anew for every clip."""
         raise self._detail_unsupported()
+
+    @property
+    def indexed(self) -> int:
+        """None: nothing is known here of what clips sound like."""
+        return 0
+
+    async def decode(self, upload: Upload) -> Waveform:
+        """See ``BatchScorer.decode``."""
+        return await self._in_pool(self._decode, upload)
+
+    async def shortlist(
+        self, waveform: Waveform, library: Library, uid: str | None, count: int, stages: Stages
+    ) -> list[Clip]:
+        """Refuse: it would have to listen to every clip of the library."""
+        raise CapabilityUnsupported(
+            f"Model {self.key!r} is asked of each clip by itself, and cannot search a library: "
+            "name the clips, or another model."
+        )
+
+    async def score_many(
+        self, clips: Sequence[Clip], waveforms: Sequence[Waveform], stages: Stages
+    ) -> list[list[Score]]:
+        """See ``BatchScorer.score_many``; every pair is a question of its own."""
+        if full := self.full(stages.deadline - time.monotonic()):
+            raise full
+        self._under_way += 1
+        try:
+            references = [await self._in_pool(self._reference, clip) for clip in clips]
+            with stages.measure("device"):
+                scores = await all_of(
+                    self._scorer.score(reference, waveform, clip.text)
+                    for waveform in waveforms
+                    for clip, reference in zip(clips, references, strict=True)
+                )
+            return [
+                scores[first : first + len(clips)] for first in range(0, len(scores), len(clips))
+            ]
+        finally:
+            self._under_way -= 1
 
     def _detail_unsupported(self) -> DetailUnsupported:
         return DetailUnsupported(

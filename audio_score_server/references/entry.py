@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load, save
 
 from audio_score_server.domain import Reference, Transcript
 from audio_score_server.library.clip import Clip, ClipChanged
 from audio_score_server.library.files import read_regular
-from audio_score_server.references.tensors import Tensors, reference_of, tensors_of
+from audio_score_server.references.tensors import Tensors, heard_phones_of, reference_of, tensors_of
 
 FORMAT: Final = 4
 """Changes with the layout of entries."""
@@ -221,6 +221,24 @@ def reference_from(manifest: EntryManifest, transcript: bytes, features: bytes) 
         return reference_of(tensors, said, manifest.frame_rate_hz, manifest.step_s)
     except (SafetensorError, KeyError, UnicodeError) as error:
         raise EntryInvalid(f"damaged: {FEATURES} cannot be read") from error
+
+
+def read_phones(folder: Path, clip: Clip, made_by: tuple[str, str]) -> list[tuple[str, ...]]:
+    """The phones of the transcript and those heard in the clip, where a phone model made the entry.
+
+    A small part of the entry alone is read: of ten thousand entries, in seconds.
+
+    Raises:
+        EntryInvalid: as ``check_entry``, or what is read of it is damaged.
+    """
+    if check_entry(folder, clip, made_by).unit != "phone":
+        return []
+    try:
+        said = tuple(read_regular(folder / TRANSCRIPT).decode().split())
+        with safe_open(folder / FEATURES, "np") as tensors:
+            return [said, heard_phones_of(tensors)]
+    except (OSError, UnicodeError, SafetensorError) as error:
+        raise EntryInvalid(f"damaged: {FEATURES} or {TRANSCRIPT} cannot be read") from error
 
 
 def _verified(folder: Path, name: str, manifest: EntryManifest) -> bytes:

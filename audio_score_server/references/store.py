@@ -17,6 +17,7 @@ from audio_score_server.library.clip import Clip, ClipId
 from audio_score_server.references.entry import (
     check_entry,
     read_entry,
+    read_phones,
     refresh_entry,
     write_entry,
 )
@@ -87,6 +88,14 @@ class ReferenceStore:
             reference = read_entry(self._entry(clip.id), clip, self._made_by)
             self._memory.put(clip.version_key, reference)
         return reference
+
+    def phones(self, clip: Clip) -> list[tuple[str, ...]]:
+        """The phones of the clip's transcript and those that were heard in it; see ``read_phones``.
+
+        Raises:
+            EntryInvalid: it must be built.
+        """
+        return read_phones(self._entry(clip.id), clip, self._made_by)
 
     def remember(self, clip: Clip, reference: Reference) -> None:
         """Keep a reference in memory alone."""

@@ -21,6 +21,7 @@ Tensors = dict[str, NDArray[Any]]
 _CONTOURS: Final = ("pitch_hz", "level_db", "lows", "highs")
 _ALIGNED: Final = ("present", "starts", "stops", "evidence")
 _LARGEST_HALF: Final = float(np.finfo(np.float16).max)
+_HEARD: Final = "heard_phones"
 _SPELT: Final = "S2"
 """ARPAbet without stress has one or two letters."""
 
@@ -85,15 +86,30 @@ def _alignment_tensors(alignment: Alignment) -> Tensors:
         "starts": alignment.starts.astype(np.int32),
         "stops": alignment.stops.astype(np.int32),
         "evidence": alignment.evidence,
-        "heard_phones": np.frombuffer(spelt.tobytes(), np.uint8),
+        _HEARD: np.frombuffer(spelt.tobytes(), np.uint8),
         "heard_spans": np.array(
             [(each.start, each.stop) for each in alignment.heard], np.int32
         ).reshape(-1, 2),
     }
 
 
+def heard_phones_of(tensors: Any) -> tuple[str, ...]:
+    """The phones that were heard, without the rest.
+
+    Args:
+        tensors: an open file of them, ``safetensors.safe_open``.
+    """
+    if _HEARD not in tensors.keys():  # noqa: SIM118
+        return ()
+    return tuple(map(bytes.decode, _spelt(tensors.get_tensor(_HEARD)).tolist()))
+
+
+def _spelt(kept: NDArray[Any]) -> NDArray[Any]:
+    return np.frombuffer(kept.tobytes(), _SPELT)
+
+
 def _alignment(tensors: Tensors) -> Alignment:
-    spelt = np.frombuffer(tensors["heard_phones"].tobytes(), _SPELT)
+    spelt = _spelt(tensors[_HEARD])
     spans = tensors["heard_spans"].tolist()
     heard = (
         HeardPhone(bytes(phone).decode(), *span) for phone, span in zip(spelt, spans, strict=True)

@@ -13,14 +13,14 @@ from audio_score_server.domain import Contours, EncoderFeatures, FloatArray, Sco
 RecordingWarning = Literal[
     "silent", "no_speech", "too_short", "clipped", "noisy", "content_mismatch", "replay"
 ]
-_SILENT_DB: Final = -60.0
+SILENT_DB: Final = -60.0
 """Below full scale: a quiet voice far from the microphone is at -50."""
-_LEAST_SPEECH_S: Final = 0.15
+LEAST_SPEECH_S: Final = 0.15
 """Less than the shortest word takes."""
 _LEAST_DURATION: Final = 0.4
 """Of the clip's speech: the fastest talkers are about twice as fast as others, not more."""
 _FULL_SCALE: Final = 0.985
-_CLIPPED_SHARE: Final = 0.08
+MOST_CLIPPED: Final = 0.08
 """Of the sounding steps: what is merely loud touches full scale once or twice, a limiter's or a
 broken microphone's output again and again."""
 _NOISE_DB: Final = 9.0
@@ -61,9 +61,9 @@ class WarningInputs:
 
 def recording_warnings(inputs: WarningInputs) -> tuple[RecordingWarning, ...]:
     """All that apply, the gravest first; none for an ordinary recording. They change no number."""
-    if _loudest(inputs.recording) < _SILENT_DB:
+    if loudest_db(inputs.recording) < SILENT_DB:
         return ("silent",)
-    if _speech_s(inputs.features) < _LEAST_SPEECH_S:
+    if speech_s(inputs.features) < LEAST_SPEECH_S:
         return ("no_speech",)
     return tuple(_doubts(inputs))
 
@@ -73,33 +73,35 @@ def _doubts(inputs: WarningInputs) -> Iterator[RecordingWarning]:
         yield "replay"
     elif max(inputs.score.audio, inputs.score.text) < _WRONG:
         yield "content_mismatch"
-    clip_s = _speech_s(inputs.clip_features)
-    if _speech_s(inputs.features) < _LEAST_DURATION * clip_s:
+    clip_s = speech_s(inputs.clip_features)
+    if speech_s(inputs.features) < _LEAST_DURATION * clip_s:
         yield "too_short"
-    if _clipped_share(inputs.recording) > _CLIPPED_SHARE:
+    if clipped_share(inputs.recording) > MOST_CLIPPED:
         yield "clipped"
     if _range_db(inputs.recording) < _NOISE_DB:
         yield "noisy"
 
 
-def _loudest(contours: Contours) -> float:
+def loudest_db(contours: Contours) -> float:
+    """Level of the loudest step; minus infinity without any."""
     return float(contours.level_db.max()) if len(contours.level_db) else -np.inf
 
 
-def _speech_s(features: EncoderFeatures) -> float:
+def speech_s(features: EncoderFeatures) -> float:
+    """Seconds of speech."""
     return float(features.speech.sum()) / features.frame_rate_hz
 
 
-def _clipped_share(contours: Contours) -> float:
+def clipped_share(contours: Contours) -> float:
     """Of the steps in the upper half of the dynamics, those that touch full scale."""
-    loud = contours.level_db > _loudest(contours) - _DYNAMICS_DB / 2
+    loud = contours.level_db > loudest_db(contours) - _DYNAMICS_DB / 2
     full = np.maximum(np.abs(contours.lows), np.abs(contours.highs)) >= _FULL_SCALE
     return float((loud & full).sum()) / max(1, int(loud.sum()))
 
 
 def _range_db(contours: Contours) -> float:
     """Between loud and quiet: voice and noise, where there is noise; digital silence left out."""
-    level = contours.level_db[contours.level_db > _SILENT_DB - _DYNAMICS_DB]
+    level = contours.level_db[contours.level_db > SILENT_DB - _DYNAMICS_DB]
     quiet, loud = np.quantile(level, [_QUIETEST, _LOUDEST])
     return float(loud - quiet)
 
@@ -122,7 +124,7 @@ def _is_playback(reference: Contours, recording: Contours) -> bool:
 
 def _dynamics(contours: Contours) -> FloatArray:
     """Decibels above what is too quiet to tell anything, ``[steps]``."""
-    return np.asarray(np.maximum(0, contours.level_db - _loudest(contours) + _DYNAMICS_DB))
+    return np.asarray(np.maximum(0, contours.level_db - loudest_db(contours) + _DYNAMICS_DB))
 
 
 def _lag(clip: FloatArray, dub: FloatArray) -> int:

@@ -39,6 +39,7 @@ class ModelState:
         queue_age_s: how long the first of them has waited.
         reference_hits: references found in memory since the start.
         reference_misses: references that were read from disk or built.
+        searchable_clips: clips that recordings are looked for in.
     """
 
     model: str
@@ -46,6 +47,7 @@ class ModelState:
     queue_age_s: float
     reference_hits: int
     reference_misses: int
+    searchable_clips: int = 0
 
 
 class Metrics:
@@ -197,12 +199,18 @@ class _States(Collector):
             "References looked up, by whether they were in memory.",
             labels=["model", "result"],
         )
+        searchable = GaugeMetricFamily(
+            "audio_score_searchable_clips",
+            "Clips among which a recording is found that names none.",
+            labels=["model"],
+        )
         for state in states:
+            searchable.add_metric([state.model], state.searchable_clips)
             length.add_metric([state.model], state.queue_length)
             age.add_metric([state.model], state.queue_age_s)
             lookups.add_metric([state.model, "hit"], state.reference_hits)
             lookups.add_metric([state.model, "miss"], state.reference_misses)
-        yield from (length, age, lookups, *_device_memory())
+        yield from (length, age, lookups, searchable, *_device_memory())
 
 
 def _device_memory() -> Iterable[Metric]:

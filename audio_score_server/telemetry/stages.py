@@ -12,10 +12,11 @@ from typing import Final, Literal
 
 from audio_score_server.errors import RequestTimeout
 
-Stage = Literal["receive", "decode", "queue", "device", "phones", "score", "plot"]
+Stage = Literal["receive", "decode", "queue", "device", "phones", "search", "score", "plot"]
 STAGES: Final[tuple[Stage, ...]] = ("receive", "decode", "queue", "device", "score")
 """Those of every score, in the order of the path; ``device`` includes what a remote model takes.
-Beside it, ``phones`` is the phone encoder's pass for another model, its queue included."""
+Beside it, ``phones`` is the phone encoder's pass for another model, its queue included, and
+``search`` what it takes to find, in a library, the clips that a recording may say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,15 @@ class Stages:
         """When the client stops waiting, on the monotonic clock."""
         self.model = ""
         """Key of the model that the request got to."""
+
+    def allow(self, limit_s: float, asked_s: float | None) -> None:
+        """Set the deadline: the server's limit, or what the client asks for where that is less.
+
+        Args:
+            limit_s: from the request's arrival.
+            asked_s: likewise; None for as long as the server allows.
+        """
+        self.deadline = self.arrived + min(limit_s, asked_s or limit_s)
 
     @contextmanager
     def measure(self, stage: Stage) -> Iterator[None]:

@@ -18,6 +18,7 @@ from fastapi_offline import FastAPIOffline
 
 from audio_score_server import __version__
 from audio_score_server.audio.decode import DecodeLimits
+from audio_score_server.batch_score_service import BatchScoreService
 from audio_score_server.errors import AudioScoreError, QueueFull
 from audio_score_server.fetching.policy import FetchPolicy
 from audio_score_server.jobs.store import JobStore
@@ -43,6 +44,7 @@ from audio_score_server.web.routes import (
     jobs,
     openai,
     score,
+    scores,
     transcribe,
     transcribe_url,
 )
@@ -110,7 +112,7 @@ def create_app(settings: Settings, build_service: BuildService, on_failure: OnFa
     keys = settings.api_keys_file or settings.admin_keys_file
     asking = [Depends(HTTPBearer(auto_error=False))] if keys else []
     for module in (
-        *(score, transcribe, transcribe_url, jobs, openai),
+        *(score, scores, transcribe, transcribe_url, jobs, openai),
         *(clips, clip_media, clip_changes, health, metrics_route),
     ):
         app.include_router(module.router, dependencies=[] if module is health else asking)
@@ -161,6 +163,7 @@ def _lifespan(
                 settings.max_audio_seconds,
             ),
         )
+        app.state.batch_scores = BatchScoreService(service, settings.request_timeout_s)
         app.state.fetch_policy = FetchPolicy(
             settings.transcribe_url_hosts,
             settings.max_transcription_bytes,

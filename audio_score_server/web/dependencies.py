@@ -7,6 +7,7 @@ from typing import Annotated, Final
 
 from fastapi import Depends, Request
 
+from audio_score_server.batch_score_service import BatchScoreService
 from audio_score_server.errors import AmbiguousRequest
 from audio_score_server.jobs.store import JobStore
 from audio_score_server.library_service import LibraryService
@@ -52,6 +53,12 @@ async def _transcriptions(request: Request) -> TranscriptionService:
     return service
 
 
+async def _batch_scores(request: Request) -> BatchScoreService:
+    service = request.app.state.batch_scores
+    assert isinstance(service, BatchScoreService)
+    return service
+
+
 async def _jobs(request: Request) -> JobStore:
     store = request.app.state.jobs
     assert isinstance(store, JobStore)
@@ -65,6 +72,7 @@ async def _library(request: Request) -> LibraryService:
 
 
 Clips = Annotated[LibraryService, Depends(_library)]
+BatchScores = Annotated[BatchScoreService, Depends(_batch_scores)]
 Jobs = Annotated[JobStore, Depends(_jobs)]
 Transcriptions = Annotated[TranscriptionService, Depends(_transcriptions)]
 Service = Annotated[ScoreService, Depends(_service)]

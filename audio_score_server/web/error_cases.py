@@ -127,7 +127,7 @@ _CASES: Final = (
         404,
         NOT_FOUND,
         "There is nothing at the address.",
-        "There is nothing at /scores; /docs lists the addresses.",
+        "There is nothing at /scored; /docs lists the addresses.",
     ),
     ErrorCase(
         405,

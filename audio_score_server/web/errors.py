@@ -41,6 +41,8 @@ _FORMS: Final = {
         SCORE_PATHS,
         " Send uid, cid and audio (a file), and model if you like, as multipart/form-data.",
     ),
+    "/scores": " Send audio (a file, or several), clip (uid/cid, or several, or none), and model, "
+    "uid and limit if you like, as multipart/form-data.",
     **dict.fromkeys(
         ("/transcribe", "/transcribe/"),
         " Send audio (a file), and language and model if you like, as multipart/form-data.",

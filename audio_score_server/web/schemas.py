@@ -30,6 +30,31 @@ class ScoreResponse(_Answer):
     )
 
 
+class PairResponse(_Answer):
+    """How close one recording came to one clip; each score from 0 to 1."""
+
+    uid: str = Field(description="Video id.", examples=["RiverTales-s01e01"])
+    cid: str = Field(description="Clip id.", examples=["part01"])
+    audio: int = Field(description="Index of the recording, from 0 on.")
+    sim_score: Similarity = Field(description="Average of the two others.", examples=[0.83])
+    audio_sim_score: Similarity = Field(
+        description="Likeness of the encoder features.", examples=[0.78]
+    )
+    text_sim_score: Similarity = Field(description="Likeness of the transcripts.", examples=[0.88])
+
+
+class ScoresResponse(_Answer):
+    """Several scores, the best first."""
+
+    model: str = Field(description="Key of the model that was used.", examples=["phones"])
+    scores: list[PairResponse]
+    searched: int = Field(
+        default=0,
+        description="Where no clip was named: among how many clips the recording was looked for. "
+        "Those that are new are found seconds later.",
+    )
+
+
 class ErrorResponse(_Answer):
     """What went wrong and what to do about it."""
 

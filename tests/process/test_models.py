@@ -82,6 +82,24 @@ def test_a_remote_model_says_that_it_has_no_reasons(tmp_path: Path) -> None:
 
 
 @pytest.mark.process
+def test_a_remote_model_is_asked_of_every_clip_that_is_named(tmp_path: Path) -> None:
+    with chat(similarities(0.5, 0.5)) as far:
+        flags = ("--config", _config(tmp_path, _remote(far)))
+        with running(*flags, BOSON_API_KEY=KEY, no_proxy="127.0.0.1") as server:
+            server.wait_until_ready()
+            audio = {"audio": TAKE.read_bytes()}
+            fields = {"clip": [f"{UID}/part01", f"{UID}/part02"]}
+            named = httpx.post(f"{server.url}/scores", data=fields, files=audio)
+            assert named.status_code == 200, named.text
+            assert [each["cid"] for each in named.json()["scores"]] == ["part01", "part02"]
+            assert {each["sim_score"] for each in named.json()["scores"]} == {0.5}
+            anywhere = httpx.post(f"{server.url}/scores", files=audio)
+            assert anywhere.status_code == 400
+            assert anywhere.json()["code"] == "capability_unsupported"
+            assert "cannot search" in anywhere.json()["detail"]
+
+
+@pytest.mark.process
 def test_a_missing_key_fails_the_model_at_load(tmp_path: Path) -> None:
     with chat(similarities(1, 1)) as far:
         config = _config(tmp_path, _remote(far), {"key": "fake", "type": "fake"})

@@ -127,7 +127,7 @@ def test_outcomes(text: ServerProcess, recording: bytes, uid: str, outcome: str)
     name = "audio_score_requests_total"
     before = Numbers(text.url)
     post(text.url, recording, uid, CID)
-    get(text.url, "/scores")
+    get(text.url, "/scored")
     after = Numbers(text.url)
     assert after.of(name) - before.of(name) == 1
     assert after.of(name, outcome=outcome) - before.of(name, outcome=outcome) == 1

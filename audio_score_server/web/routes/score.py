@@ -85,8 +85,12 @@ async def post_score(
 
 def score_numbers(score: Score, stages: Stages) -> dict[str, Any]:
     """What every answer tells: the model, and the three scores."""
+    return {"model": stages.model, **similarities(score)}
+
+
+def similarities(score: Score) -> dict[str, float]:
+    """A score's three numbers, as answers name them."""
     return {
-        "model": stages.model,
         "sim_score": round(score.total, _DIGITS),
         "audio_sim_score": round(score.audio, _DIGITS),
         "text_sim_score": round(score.text, _DIGITS),

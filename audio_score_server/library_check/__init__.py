@@ -1,0 +1,1 @@
+"""What is wrong with a library of clips, told before anybody performs them."""

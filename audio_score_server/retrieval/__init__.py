@@ -1,0 +1,1 @@
+"""Which of many clips a recording may say: values in, values out."""
