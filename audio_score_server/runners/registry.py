@@ -121,8 +121,10 @@ class Loader:
 def _give_back_memory() -> None:
     # Imported here: it imports torch.
     from audio_score_server.runners.device import give_back_memory
+    from audio_score_server.runners.library_pages import release_library_pages
 
     give_back_memory()
+    release_library_pages()
 
 
 def load_runner(model: LocalSettings, settings: Settings) -> Runner[Any]:

@@ -35,7 +35,7 @@ _SAMPLES: Final = 5
 """Of each temperature above nought; the likeliest is taken."""
 _CACHE_BYTES: Final = {"cpu": 2**28, "cuda": 2**31}
 """What the decoder may remember of the windows of a batch."""
-_MOST_WINDOWS: Final = {"cpu": 8, "cuda": 16}
+_MOST_WINDOWS: Final = {"cpu": 6, "cuda": 16}
 _PROMPT_SHARE: Final = 2
 """Of the decoder's positions, one in so many is for the text before a window."""
 
