@@ -15,6 +15,7 @@ import numpy as np
 from audio_score_server.domain import Alignment
 from audio_score_server.transcription.recognition import RecognizedWord
 from audio_score_server.transcription.windowing import Window
+from audio_score_server.transcription.word_probability import word_probability
 from audio_score_server.transcription.words import TimedWord
 
 Times = tuple[float, float] | None
@@ -80,10 +81,13 @@ def timed(
     nexts = np.append(starts[1:], window.seconds)
     ends = np.clip([end for _, end in filled], np.minimum(starts + _LEAST_S, nexts), nexts)
     return [
-        TimedWord(word.text, window.start + float(start), window.start + float(end), probability)
-        for word, start, end, probability in zip(
-            words, starts, ends, (word.probability for word in words), strict=True
+        TimedWord(
+            word.text,
+            window.start + float(start),
+            window.start + float(end),
+            word_probability(word.probability),
         )
+        for word, start, end in zip(words, starts, ends, strict=True)
     ]
 
 
