@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from audio_score_server.domain import Score, Waveform
 from audio_score_server.errors import AudioError
@@ -15,11 +14,6 @@ from audio_score_server.pipelines.batch_protocol import BatchScorer
 from audio_score_server.pipelines.protocol import Upload
 from audio_score_server.service import ScoreService
 from audio_score_server.telemetry.stages import Stages
-
-_SHORT_LIST: Final = 200
-"""Clips of a library that a recording is scored for: those that the index takes for likeliest. What
-is said is nearly always the best of these, if it is one of them: ``docs/scores.md`` tells how often
-it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +97,11 @@ class BatchScoreService:
                     except ClipChanged:
                         clips = await self._resolved(ids)
                         continue
-                    return _ranked(clips, scores)
+                    return _ranked(
+                        ScoredPair(clip.id, recording, score)
+                        for recording, of_recording in enumerate(scores)
+                        for clip, score in zip(clips, of_recording, strict=True)
+                    )
 
     async def search(
         self, upload: Upload, uid: str | None, limit: int, request: BatchRequest
@@ -129,13 +127,9 @@ class BatchScoreService:
                 if uid is not None and not of_video:
                     raise library.unknown(ClipId(uid, ""))
                 (waveform,) = await _decoded(scorer, [upload], stages)
-                count = max(_SHORT_LIST, limit)
-                clips = await scorer.shortlist(waveform, library, uid, count, stages)
-                scores = await scorer.score_many(clips, [waveform], stages) if clips else [[]]
-                searched = len(of_video)
-                if searched > count:
-                    searched = min(searched, scorer.indexed)
-                return SearchResult(_ranked(clips, scores)[:limit], searched)
+                found = await scorer.search(waveform, library, uid, limit, stages)
+                pairs = _ranked(ScoredPair(clip.id, 0, score) for clip, score in found)
+                return SearchResult(pairs[:limit], scorer.searchable(len(of_video)))
 
     async def _resolved(self, ids: Sequence[ClipId]) -> list[Clip]:
         return await asyncio.gather(*map(self._service.library.resolve, ids))
@@ -159,10 +153,5 @@ async def _decoded(
     return waveforms
 
 
-def _ranked(clips: Sequence[Clip], scores: Sequence[Sequence[Score]]) -> list[ScoredPair]:
-    pairs = [
-        ScoredPair(clip.id, recording, score)
-        for recording, of_recording in enumerate(scores)
-        for clip, score in zip(clips, of_recording, strict=True)
-    ]
+def _ranked(pairs: Iterable[ScoredPair]) -> list[ScoredPair]:
     return sorted(pairs, key=lambda pair: (-pair.score.total, pair.recording, pair.clip_id))

@@ -17,7 +17,11 @@ class BatchScorer(Model, Protocol):
 
     @property
     def indexed(self) -> int:
-        """How many clips ``shortlist`` can find."""
+        """How many clips ``search`` can find, where there are more than a few."""
+        ...
+
+    def searchable(self, count: int) -> int:
+        """How many of so many clips ``search`` looks at."""
         ...
 
     async def decode(self, upload: Upload) -> Waveform:
@@ -28,10 +32,10 @@ class BatchScorer(Model, Protocol):
         """
         ...
 
-    async def shortlist(
+    async def search(
         self, waveform: Waveform, library: Library, uid: str | None, count: int, stages: Stages
-    ) -> list[Clip]:
-        """The clips that a recording says most likely; all of them where they are few.
+    ) -> list[tuple[Clip, Score]]:
+        """The clips that a recording says most likely, with their scores, in no order.
 
         Clips that nothing can be compared with, and those not indexed yet, are none of them.
 
@@ -39,7 +43,7 @@ class BatchScorer(Model, Protocol):
             waveform: the recording.
             library: whose clips are looked at.
             uid: of the video whose clips alone are looked at; None for all.
-            count: most that are wanted.
+            count: how many are wanted at least, where there are as many.
             stages: told how long it took.
 
         Raises:

@@ -7,6 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, Final
 
 from audio_score_server.audio.contours import contours
@@ -25,6 +26,23 @@ from audio_score_server.telemetry.stages import Stages
 
 _RECORDINGS_AT_ONCE: Final = 4
 """Of one request: others get their turns between them."""
+
+
+SHORT_LIST: Final = 100
+"""Clips of a library that are looked at closely: those that the index takes for likeliest. What is
+said is nearly always the best of these, if it is one of them (``docs/scores.md``)."""
+_SCORED: Final = 20
+"""Of these, those that are scored: where what learners said was on the short list, its text was
+borne out best of all in 98 of 100 cases."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """A clip, and a recording of it as the model and the phone model encoded them."""
+
+    clip: Clip
+    own: EncodedPair
+    phones: EncodedPair | None
 
 
 class BatchScoring:
@@ -48,6 +66,10 @@ class BatchScoring:
         lines = self._lines()
         return lines.indexed if lines else 0
 
+    def searchable(self, count: int) -> int:
+        """See ``BatchScorer.searchable``."""
+        return count if count <= SHORT_LIST else min(count, self.indexed)
+
     async def decode(self, upload: Upload) -> Waveform:
         """See ``BatchScorer.decode``."""
         return await run_in(self._pool, self._decode, upload)
@@ -66,29 +88,52 @@ class BatchScoring:
 
         return await all_of(map(score, waveforms))
 
-    async def shortlist(
+    async def search(
         self, waveform: Waveform, library: Library, uid: str | None, count: int, stages: Stages
+    ) -> list[tuple[Clip, Score]]:
+        """See ``BatchScorer.search``."""
+        if full := self._batcher.full(stages.deadline - time.monotonic()):
+            raise full
+        clips = await self.shortlist(waveform, library, uid, stages)
+        if not clips:
+            return []
+        with stages.measure("device"):
+            encoded = await self._encoded(clips, waveform)
+        with stages.measure("score"):
+            return await run_in(self._pool, self._likeliest, encoded, count)
+
+    async def shortlist(
+        self, waveform: Waveform, library: Library, uid: str | None, stages: Stages
     ) -> list[Clip]:
-        """See ``BatchScorer.shortlist``."""
+        """The clips that a recording may say: all of them where they are few; see ``search``."""
         clips = [clip for clip in library.clips() if uid in (None, clip.id.uid)]
-        if len(clips) > count:
-            clips = await self._found(waveform, library, uid, count, stages)
+        if len(clips) > SHORT_LIST:
+            clips = await self._found(waveform, library, uid, stages)
         return await self._usable(clips)
 
+    def _likeliest(self, encoded: Sequence[_Compared], count: int) -> list[tuple[Clip, Score]]:
+        """By the text, which costs little, those that are worth the rest."""
+        comparator = self.comparator
+        ranked = sorted(
+            encoded, key=lambda each: comparator.text_score(each.own, each.phones), reverse=True
+        )
+        return [
+            (each.clip, comparator.score(each.clip, each.own, each.phones))
+            for each in ranked[: max(_SCORED, count)]
+        ]
+
     async def _found(
-        self, waveform: Waveform, library: Library, uid: str | None, count: int, stages: Stages
+        self, waveform: Waveform, library: Library, uid: str | None, stages: Stages
     ) -> list[Clip]:
         hearing, lines = self._hearing(), self._lines()
         if hearing is None or lines is None:
             raise CapabilityUnsupported(
-                f"Model {self.key!r} hears no phones, by which more than {count} clips are "
+                f"Model {self.key!r} hears no phones, by which more than {SHORT_LIST} clips are "
                 "searched: name clips, or a video (uid) that has fewer, or another model."
             )
-        if full := hearing._batcher.full(stages.deadline - time.monotonic()):
-            raise full
         with stages.measure("search"):
             heard = await hearing._hear(waveform)
-            return await lines.find(heard, library, uid, count)
+            return await lines.find(heard, library, uid, SHORT_LIST)
 
     async def _usable(self, clips: Sequence[Clip]) -> list[Clip]:
         """Those that something can be compared with."""
@@ -121,20 +166,17 @@ class BatchScoring:
         self, clips: Sequence[Clip], waveform: Waveform, stages: Stages
     ) -> list[Score]:
         with stages.measure("device"):
-            pairs = await self.encode_all(clips, waveform)
-            phones = await self._encode_all_phones(clips, pairs, waveform)
+            encoded = await self._encoded(clips, waveform)
         with stages.measure("score"):
-            return await run_in(self._pool, self._compared, clips, pairs, phones)
+            return await run_in(self._pool, self._compared, encoded)
 
-    def _compared(
-        self,
-        clips: Sequence[Clip],
-        pairs: Sequence[EncodedPair],
-        phones: Sequence[EncodedPair | None],
-    ) -> list[Score]:
-        return [
-            self.comparator.score(*encoded) for encoded in zip(clips, pairs, phones, strict=True)
-        ]
+    def _compared(self, encoded: Sequence[_Compared]) -> list[Score]:
+        return [self.comparator.score(each.clip, each.own, each.phones) for each in encoded]
+
+    async def _encoded(self, clips: Sequence[Clip], waveform: Waveform) -> list[_Compared]:
+        pairs = await self.encode_all(clips, waveform)
+        phones = await self._encode_all_phones(clips, pairs, waveform)
+        return [_Compared(*each) for each in zip(clips, pairs, phones, strict=True)]
 
     async def score_all(self, clips: Sequence[Clip], upload: Upload) -> list[ScoreResult]:
         """See ``Scorer.score_all``."""

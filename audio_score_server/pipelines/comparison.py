@@ -48,15 +48,17 @@ class Comparator:
             own: both as the model encoded them.
             phones: both as the phone model encoded them, where it has a say.
         """
-        text = text_similarity(own.reference.transcript, own.encoding)
-        if phones is None or self._phones is None:
-            return Score(self._audio_similarity(clip, own), text)
-        if self._language(own.reference) is not None:
-            sounds = text_similarity(phones.reference.transcript, phones.encoding)
-            text = borne_out(text, sounds)
-        if self._features == "own":
+        text = self.text_score(own, phones)
+        if phones is None or self._phones is None or self._features == "own":
             return Score(self._audio_similarity(clip, own), text)
         return Score(self._phones._audio_similarity(clip, phones), text)
+
+    def text_score(self, own: EncodedPair, phones: EncodedPair | None) -> float:
+        """How nearly a recording says what the clip says, of pairs as ``score`` takes them."""
+        text = text_similarity(own.reference.transcript, own.encoding)
+        if phones is None or self._language(own.reference) is None:
+            return text
+        return borne_out(text, text_similarity(phones.reference.transcript, phones.encoding))
 
     def compare(
         self, clip: Clip, own: EncodedPair, phones: EncodedPair | None, recording: Contours

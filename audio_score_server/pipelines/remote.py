@@ -119,13 +119,17 @@ class RemotePipeline:
         """None: nothing is known here of what clips sound like."""
         return 0
 
+    def searchable(self, count: int) -> int:
+        """None; see ``search``."""
+        return 0
+
     async def decode(self, upload: Upload) -> Waveform:
         """See ``BatchScorer.decode``."""
         return await self._in_pool(self._decode, upload)
 
-    async def shortlist(
+    async def search(
         self, waveform: Waveform, library: Library, uid: str | None, count: int, stages: Stages
-    ) -> list[Clip]:
+    ) -> list[tuple[Clip, Score]]:
         """Refuse: it would have to listen to every clip of the library."""
         raise CapabilityUnsupported(
             f"Model {self.key!r} is asked of each clip by itself, and cannot search a library: "

@@ -157,10 +157,10 @@ def test_a_client_that_does_not_wait_is_told(demo: ServerProcess) -> None:
 
 @pytest.fixture(scope="module")
 def wordless(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """A server with a model that hears no phones, on 202 clips of two videos."""
+    """A server with a model that hears no phones, on 102 clips of two videos."""
     folder = tmp_path_factory.mktemp("many")
     config = write_config(folder)
-    for number in range(201):
+    for number in range(101):
         make_clip(folder / "clips", f"series_{number}.wav", f"line {number}")
     with running("--config", config, AUDIO_SCORE_CACHE_DIR=str(folder / "cache")) as server:
         server.wait_until_ready()

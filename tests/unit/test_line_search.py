@@ -7,10 +7,13 @@ import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import pytest
+
 from audio_score_server import similarity
 from audio_score_server.assembly import build_service
 from audio_score_server.domain import Waveform
 from audio_score_server.library.clip import ClipId, Library
+from audio_score_server.pipelines import batch_scoring
 from audio_score_server.pipelines.local import LocalPipeline
 from audio_score_server.service import ScoreService
 from audio_score_server.settings import PhonesSettings, Settings
@@ -52,14 +55,17 @@ def _served(folder: Path, scenario: Scenario) -> None:
 
 
 async def _found(
-    model: LocalPipeline, library: Library, kind: str, uid: str | None = None, count: int = 3
+    model: LocalPipeline, library: Library, kind: str, uid: str | None = None
 ) -> list[str]:
     (path,) = _TAKES.glob(f"RiverTales-s01e01_part01_{kind}.*")
     waveform: Waveform = await model.decode(path.read_bytes)
-    return [str(clip.id) for clip in await model.shortlist(waveform, library, uid, count, Stages())]
+    return [str(clip.id) for clip in await model.shortlist(waveform, library, uid, Stages())]
 
 
-def test_the_clip_is_among_the_first_and_follows_the_library(tmp_path: Path) -> None:
+def test_the_clip_is_among_the_first_and_follows_the_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch_scoring, "SHORT_LIST", 3)
     own = "RiverTales-s01e01_part01"
 
     async def scenario(service: ScoreService, model: LocalPipeline) -> None:
