@@ -40,6 +40,7 @@ from audio_score_server.pipelines.references import ReferenceProvider
 from audio_score_server.pipelines.threads import retrieve_exception, run_in
 from audio_score_server.references.store import ReferenceStore
 from audio_score_server.runners.protocol import Runner
+from audio_score_server.scoring.words import ClipWord
 from audio_score_server.telemetry.stages import Stages
 
 _LOG = logging.getLogger(__name__)
@@ -130,6 +131,11 @@ class LocalPipeline:
     async def prepare(self, clip: Clip) -> None:
         """See ``Scorer.prepare``."""
         await self._references_of(clip)
+
+    async def clip_words(self, clip: Clip) -> Sequence[ClipWord]:
+        """See ``Scorer.clip_words``."""
+        references = await self._references_of(clip)
+        return await run_in(self._pool, self.comparator.clip_words, clip, references)
 
     async def reference_status(self, clip: Clip) -> ReferenceStatus:
         """See ``Scorer.reference_status``."""

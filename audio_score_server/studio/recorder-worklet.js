@@ -1,0 +1,44 @@
+// @ts-check
+/** Sends on what the microphone gives, block by block, each with its place on the context's clock. */
+
+/**
+ * What the scope of a worklet has, and the page's types do not.
+ *
+ * @type {any}
+ */
+const scope = globalThis;
+const BLOCK = 1024;
+
+class RecorderProcessor extends scope.AudioWorkletProcessor {
+  constructor() {
+    super();
+    this.block = new Float32Array(BLOCK);
+    this.filled = 0;
+    this.first = 0;
+    this.ended = false;
+    this.port.onmessage = () => {
+      this.ended = true;
+    };
+  }
+
+  /**
+   * @param {Float32Array[][]} inputs none while the source gives nothing: that is silence, but counts
+   * @returns {boolean} whether there is more to come
+   */
+  process(inputs) {
+    if (this.filled === 0) this.first = scope.currentFrame;
+    const samples = inputs[0]?.[0];
+    if (samples) this.block.set(samples, this.filled);
+    this.filled += samples ? samples.length : 128;
+    if (this.filled >= BLOCK) this.send();
+    return !this.ended;
+  }
+
+  send() {
+    this.port.postMessage({ first: this.first, samples: this.block }, [this.block.buffer]);
+    this.block = new Float32Array(BLOCK);
+    this.filled = 0;
+  }
+}
+
+scope.registerProcessor("recorder", RecorderProcessor);
