@@ -154,7 +154,7 @@ class Settings(FrozenSettings):
     )
     studio: bool = Field(
         default=True,
-        description="Whether there is a page to practise on, at `/studio`: `on`, `off`.",
+        description="Whether there is a page to practise on, at `/studio`: `on` or `off`.",
     )
     server_host: str = Field(default="127.0.0.1", description="Address to listen on.")
     server_port: Annotated[int, Field(ge=0, le=65_535)] = Field(

@@ -16,7 +16,10 @@ const LONG = 1.8;
 const WEAK = 0.45;
 const FLAT = 0.35;
 
-/** Words are matched in order by these; each gives an advice or null. */
+/** Fewer phones than that make a word that is hardly heard, by people or models. */
+const PHONES = 3;
+
+/** Asked in order; each gives an advice or null. */
 const RULES = [fromWarnings, fromMissing, fromOther, fromStart, fromPace, fromLength, fromPhone, fromMelody];
 
 /**
@@ -51,14 +54,14 @@ function fromWarnings({ warnings }) {
 
 /** @param {Detail} detail @returns {Advice | null} */
 function fromMissing({ words }) {
-  const missing = words.filter((word) => word.status === "omission");
+  const missing = words.filter((word) => word.status === "omission" && word.phones.length >= PHONES);
   if (missing.length > 2) return of("missingMany");
   return missing.length ? of("missing", missing[0]) : null;
 }
 
 /** @param {Detail} detail @returns {Advice | null} */
 function fromOther({ words }) {
-  const other = words.find((word) => word.status === "substitution");
+  const other = words.find((word) => word.status === "substitution" && word.phones.length >= PHONES);
   return other ? of("other", other) : null;
 }
 
@@ -77,7 +80,7 @@ function fromPace({ timing }) {
 
 /** @param {Detail} detail @returns {Advice | null} */
 function fromLength({ words, timing }) {
-  const timed = words.filter((word) => word.recording && word.reference && word.phones.length > 2);
+  const timed = words.filter((word) => word.recording && word.reference && word.phones.length >= PHONES);
   const ratio = (/** @type {Word} */ { recording, reference }) =>
     recording && reference
       ? (recording.end - recording.start) / (reference.end - reference.start) / (timing?.duration_ratio || 1)

@@ -26,13 +26,13 @@ export class Controls {
     this.loop = this.toggle("loop", () => (player.loop = !player.loop));
     player.element.addEventListener("play", () => this.update(this.isRecording));
     player.element.addEventListener("pause", () => this.update(this.isRecording));
-    this.element = h(
+    this.buttons = h(
       "div",
       { class: "controls" },
       h("div", { class: "buttons main" }, this.record, this.listen),
       h("div", { class: "buttons" }, this.slow, this.loop, this.fileButton()),
-      this.options(),
     );
+    this.options = this.choices();
     this.update(false);
   }
 
@@ -58,7 +58,7 @@ export class Controls {
     return [h("button", { type: "button", class: "quiet", onClick: () => input.click() }, t("take.file")), input];
   }
 
-  options() {
+  choices() {
     const check = (/** @type {string} */ name, /** @type {boolean} */ otherwise) => {
       const box = h("input", { type: "checkbox", id: name, checked: isOn(name, otherwise) });
       box.addEventListener("change", () => put(name, box.checked ? "on" : "off"));

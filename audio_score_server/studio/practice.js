@@ -114,8 +114,12 @@ class Practice {
       this.place,
       h("a", { href: "#/", class: "back" }, t("library")),
       h("h1", { class: "unseen" }, clip.text ?? `${clip.uid} ${clip.cid}`),
-      h("div", { class: "practice" }, h("div", { class: "watch" }, this.stage.element, this.controls.element, this.meter.element, this.message), h("div", { class: "outcome" }, this.resultPlace, this.history.element)),
+      h("div", { class: "practice" }, 
+        h("div", { class: "watch" }, this.stage.element, this.controls.buttons, this.meter.element, this.message, this.controls.options),
+        h("div", { class: "outcome" }, this.resultPlace, this.history.element),
+      ),
     );
+    fill(this.resultPlace, steps());
     void this.history.refresh();
   }
 
@@ -262,4 +266,10 @@ class Practice {
     this.clear();
     for (const cleanup of this.cleanups) cleanup();
   }
+}
+
+/** What to do here, until there is a result. */
+function steps() {
+  const step = (/** @type {string} */ name) => h("li", {}, h("b", {}, t(`steps.${name}`)), " ", t(`steps.${name}.how`));
+  return h("ol", { class: "steps card" }, step("listen"), step("record"), step("see"));
 }

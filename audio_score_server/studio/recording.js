@@ -90,7 +90,7 @@ export class Recording {
    * @returns {Promise<Recorded | null>}
    */
   async record(microphone) {
-    if (!(await this.countIn())) return null;
+    if (!(await this.countBeats())) return null;
     this.peak = 0;
     this.watcher.onStage("recording", 0);
     const picture = followPicture(this.player.element);
@@ -108,7 +108,7 @@ export class Recording {
   }
 
   /** @returns {Promise<boolean>} whether it was not ended meanwhile */
-  async countIn() {
+  async countBeats() {
     for (let left = BEATS; left > 0; left--) {
       this.watcher.onStage("counting", left);
       await wait(BEAT_MS);
