@@ -1,122 +1,111 @@
 // @ts-check
 /**
- * The microphone, from opening to closing, on the clock of one audio context.
+ * The microphone, from opening to closing, on one clock.
  *
  * It records from the moment it is opened; a take is cut out of that by time, so that no sample is lost
  * to starting. Each take opens it anew: some browsers record garbage from a stream that is used twice.
  */
 
+import { capture } from "./captures.js";
 import { Failure, microphoneFailure } from "./failures.js";
-import { base } from "./i18n.js";
 
-/** @typedef {{peak: number, rms: number}} Level */
+/**
+ * @typedef {{peak: number, rms: number}} Level
+ * @typedef {import("./captures.js").Capture} Capture
+ */
 
 export class Microphone {
   /**
    * @param {MediaStream} stream
-   * @param {AudioContext} context
    * @param {(level: Level) => void} onLevel
    */
-  constructor(stream, context, onLevel) {
+  constructor(stream, onLevel) {
     this.stream = stream;
-    this.context = context;
     this.onLevel = onLevel;
-    /** @type {{first: number, samples: Float32Array}[]} */
+    /** @type {Float32Array[]} */
     this.blocks = [];
-    this.node = new AudioWorkletNode(context, "recorder", { channelCount: 1, channelCountMode: "explicit" });
-    this.node.port.onmessage = ({ data }) => this.take(data);
-    this.source = context.createMediaStreamSource(stream);
-    const silence = new GainNode(context, { gain: 0 });
-    this.source.connect(this.node).connect(silence).connect(context.destination);
+    this.count = 0;
+    /** @type {{end: number, arrived: number}[]} */
+    this.arrivals = [];
+    /** @type {Capture | null} */
+    this.capture = null;
   }
 
   /**
    * Open it.
    *
    * @param {boolean} headphones whether the clip cannot be heard by the microphone
-   * @param {(level: Level) => void} onLevel told 47 times a second
+   * @param {(level: Level) => void} onLevel told about a hundred times a second
    * @param {() => void} onGone told when it is taken away
    * @returns {Promise<Microphone>}
    * @throws {Failure} it cannot be opened
    */
   static async open(headphones, onLevel, onGone) {
     const stream = await openStream(headphones);
-    const context = new AudioContext({ latencyHint: "interactive" });
+    const microphone = new Microphone(stream, onLevel);
+    stream.getAudioTracks()[0].addEventListener("ended", onGone);
     try {
-      await context.audioWorklet.addModule(`${base}/recorder-worklet.js`);
-      await context.resume();
-      stream.getAudioTracks()[0].addEventListener("ended", onGone);
-      return new Microphone(stream, context, onLevel);
+      microphone.capture = await capture(stream, (samples) => microphone.take(samples));
+      return microphone;
     } catch (error) {
-      release(stream, context);
-      throw new Failure("unsupported", { detail: String(error) });
+      microphone.close();
+      throw microphoneFailure(error);
     }
   }
 
-  /** @param {{first: number, samples: Float32Array}} block */
-  take(block) {
-    this.blocks.push(block);
-    this.onLevel(levelOf(block.samples));
+  /** @param {Float32Array} samples */
+  take(samples) {
+    this.blocks.push(samples);
+    this.count += samples.length;
+    this.arrivals.push({ end: this.count, arrived: performance.now() });
+    this.onLevel(levelOf(samples));
   }
 
-  /** How long sound takes from the air to the context, in seconds, as far as the browser knows. */
-  get latencyS() {
-    const settings = /** @type {any} */ (this.stream.getAudioTracks()[0].getSettings());
-    return settings.latency ?? 0;
+  /** Samples a second. */
+  get rate() {
+    return this.capture?.rate ?? 48_000;
   }
 
   /**
-   * The context's time at a time of the page's clock.
+   * When sound was in the air that is now the first sample, in milliseconds of `performance.now()`.
    *
-   * @param {number} milliseconds of `performance.now()`
-   * @returns {number} seconds
+   * A block comes when its last sample is there, or later, never earlier: those that were quickest tell
+   * the clock. Of a way that stumbled, what came before says nothing about what comes now.
+   *
+   * @param {number} since milliseconds of `performance.now()`: by the blocks from then on
+   * @returns {number}
    */
-  timeAt(milliseconds) {
-    const stamp = this.context.getOutputTimestamp();
-    if (stamp.contextTime && stamp.performanceTime) {
-      return stamp.contextTime + (milliseconds - stamp.performanceTime) / 1000;
-    }
-    return this.context.currentTime + (milliseconds - performance.now()) / 1000;
+  startedAt(since) {
+    const recent = this.arrivals.filter(({ arrived }) => arrived >= since);
+    const starts = recent.map(({ end, arrived }) => arrived - (1000 * end) / this.rate);
+    return Math.min(...starts) - 1000 * (this.capture?.latencyS ?? 0);
   }
 
   /**
-   * What was said from a time of the context on; silence where nothing was recorded yet.
+   * What was said from a time on until now; silence where nothing was recorded yet.
    *
-   * @param {number} start seconds
-   * @param {number} end seconds
+   * @param {number} start milliseconds of `performance.now()`
    * @returns {Float32Array}
    */
-  cut(start, end) {
-    const rate = this.context.sampleRate;
-    const first = Math.round((start + this.latencyS) * rate);
-    const samples = new Float32Array(Math.max(0, Math.round((end - start) * rate)));
+  since(start) {
+    const first = Math.round(((start - this.startedAt(start)) * this.rate) / 1000);
+    if (!Number.isFinite(first)) return new Float32Array();
+    const samples = new Float32Array(Math.max(0, this.count - first));
+    let at = -first;
     for (const block of this.blocks) {
-      const at = block.first - first;
-      if (at >= samples.length || at + block.samples.length <= 0) continue;
-      const from = Math.max(0, -at);
-      const to = Math.min(block.samples.length, samples.length - at);
-      samples.set(block.samples.subarray(from, to), at + from);
+      if (at + block.length > 0) samples.set(block.subarray(Math.max(0, -at)), Math.max(0, at));
+      at += block.length;
     }
     return samples;
   }
 
   /** Close it; the browser's sign that something listens goes out. */
   close() {
-    this.node.port.postMessage("end");
-    this.node.port.onmessage = null;
-    this.source.disconnect();
+    this.capture?.stop();
     this.blocks = [];
-    release(this.stream, this.context);
+    this.arrivals = [];
+    for (const track of this.stream.getTracks()) track.stop();
   }
-}
-
-/**
- * @param {MediaStream} stream
- * @param {AudioContext} context
- */
-function release(stream, context) {
-  for (const track of stream.getTracks()) track.stop();
-  void context.close();
 }
 
 /**

@@ -1,5 +1,5 @@
 // @ts-check
-/** Sends on what the microphone gives, block by block, each with its place on the context's clock. */
+/** Sends on what the microphone gives, block by block without gaps. */
 
 /**
  * What the scope of a worklet has, and the page's types do not.
@@ -7,14 +7,14 @@
  * @type {any}
  */
 const scope = globalThis;
-const BLOCK = 1024;
+const BLOCK = 512;
+const QUANTUM = 128;
 
 class RecorderProcessor extends scope.AudioWorkletProcessor {
   constructor() {
     super();
     this.block = new Float32Array(BLOCK);
     this.filled = 0;
-    this.first = 0;
     this.ended = false;
     this.port.onmessage = () => {
       this.ended = true;
@@ -26,16 +26,15 @@ class RecorderProcessor extends scope.AudioWorkletProcessor {
    * @returns {boolean} whether there is more to come
    */
   process(inputs) {
-    if (this.filled === 0) this.first = scope.currentFrame;
     const samples = inputs[0]?.[0];
     if (samples) this.block.set(samples, this.filled);
-    this.filled += samples ? samples.length : 128;
+    this.filled += QUANTUM;
     if (this.filled >= BLOCK) this.send();
     return !this.ended;
   }
 
   send() {
-    this.port.postMessage({ first: this.first, samples: this.block }, [this.block.buffer]);
+    this.port.postMessage(this.block, [this.block.buffer]);
     this.block = new Float32Array(BLOCK);
     this.filled = 0;
   }

@@ -99,12 +99,10 @@ export class Recording {
     picture.stop();
     this.watcher.onStage("ending", 0);
     await this.tail();
-    const start = microphone.timeAt(picture.startedAt() ?? called);
-    const end = microphone.context.currentTime;
-    const samples = microphone.cut(start, end);
+    const samples = microphone.since(picture.startedAt() ?? called);
     if (!samples.length) return null;
-    const sound = wavOf(samples, microphone.context.sampleRate);
-    return { sound, peak: this.peak, seconds: end - start };
+    const sound = wavOf(samples, microphone.rate);
+    return { sound, peak: this.peak, seconds: samples.length / microphone.rate };
   }
 
   /** @returns {Promise<boolean>} whether it was not ended meanwhile */
