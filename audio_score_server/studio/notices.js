@@ -23,7 +23,7 @@ export function failureBox(error, waysOn = []) {
   return h(
     "div",
     { class: "failure", role: "alert", "data-failure": failure.name },
-    h("h3", {}, t(key, values)),
+    h("h2", {}, t(key, values)),
     knows(`${key}.remedy`) && h("p", {}, t(`${key}.remedy`, values)),
     detail && h("p", { class: "small" }, detail),
     buttons.length > 0 && h("div", { class: "buttons" }, buttons),

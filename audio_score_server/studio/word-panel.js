@@ -26,7 +26,7 @@ export function wordPanel(word, sounds, onLoop) {
   return h(
     "section",
     { class: "word-panel", "aria-label": word.text },
-    h("h3", {}, word.text, " ", h("span", { class: `tag ${wordMark(word)}` }, t(`mark.${wordMark(word)}`))),
+    h("h2", {}, word.text, " ", h("span", { class: `tag ${wordMark(word)}` }, t(`mark.${wordMark(word)}`))),
     word.heard.length > 0 && h("p", {}, t("word.heard", { heard: heardText(word.heard) })),
     h(
       "div",
