@@ -6,7 +6,7 @@
  *
  * @typedef {"insecure" | "unsupported" | "permission" | "noMicrophone" | "microphoneTaken"
  *   | "microphoneGone" | "hidden" | "offline" | "busy" | "key" | "adminKey" | "tooLong" | "tooLarge"
- *   | "gone" | "picture" | "storage" | "changed" | "nothing" | "server"} FailureName
+ *   | "gone" | "picture" | "changed" | "nothing" | "server"} FailureName
  */
 
 export class Failure extends Error {

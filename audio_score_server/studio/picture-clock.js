@@ -8,7 +8,7 @@ const ENOUGH = 12;
  *
  * @param {HTMLVideoElement} video
  * @returns {{startedAt: () => number | null, stop: () => void}} `startedAt`: milliseconds of
- *   `performance.now()`, the median over frames; null before the first
+ *   `performance.now()`, the median over frames but the first, which was there before; null without
  */
 export function followPicture(video) {
   /** @type {number[]} */
@@ -29,7 +29,7 @@ export function followPicture(video) {
   if ("requestVideoFrameCallback" in video) video.requestVideoFrameCallback(onFrame);
   requestAnimationFrame(onTick);
   return {
-    startedAt: () => median(shown.length ? shown : estimated),
+    startedAt: () => median(shown.length > 1 ? shown.slice(1) : estimated),
     stop: () => {
       running = false;
     },

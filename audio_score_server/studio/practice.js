@@ -243,6 +243,7 @@ class Practice {
     });
     this.result = result;
     fill(this.resultPlace, result.element);
+    bringIntoView(result.element);
     try {
       const sounds = await Promise.all([this.clipSound(), take.sound.arrayBuffer().then(decode)]);
       if (this.result === result) result.showSounds({ clip: sounds[0], take: sounds[1] });
@@ -272,4 +273,15 @@ class Practice {
 function steps() {
   const step = (/** @type {string} */ name) => h("li", {}, h("b", {}, t(`steps.${name}`)), " ", t(`steps.${name}.how`));
   return h("ol", { class: "steps card" }, step("listen"), step("record"), step("see"));
+}
+
+/**
+ * On a narrow screen a result is below what was looked at.
+ *
+ * @param {HTMLElement} element
+ */
+function bringIntoView(element) {
+  const hidden = element.getBoundingClientRect().top > 0.7 * window.innerHeight;
+  const calm = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
+  if (hidden) element.scrollIntoView({ block: "start", behavior: calm ? "auto" : "smooth" });
 }

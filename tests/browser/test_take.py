@@ -71,10 +71,11 @@ def _place(piece: FloatArray, whole: FloatArray) -> tuple[int, float]:
     return place, float(piece @ there / (np.linalg.norm(piece) * np.linalg.norm(there) + 1e-9))
 
 
-def _expected_place(tap: dict[str, Any], whole: FloatArray) -> float:
+def _expected_places(tap: dict[str, Any], whole: FloatArray) -> tuple[float, float]:
     """Where in the file the microphone was, in samples, when the picture's time 0 was shown.
 
-    A block comes with its last sample; the quickest tell when.
+    A block comes with its last sample; the quickest tell when. Frames differ by less than a
+    millisecond, unless the machine is so busy that the picture stumbles: thus first and last place.
     """
     blocks = tap["blocks"]
     samples = np.concatenate([block["samples"] for block in blocks]).astype(np.float32)
@@ -82,9 +83,15 @@ def _expected_place(tap: dict[str, Any], whole: FloatArray) -> float:
     assert likeness > 0.99
     ends = np.cumsum([len(block["samples"]) for block in blocks])
     starts = [block["arrived"] - 1000 * end / RATE for block, end in zip(blocks, ends, strict=True)]
-    shown = sorted(tap["shown"][:_FRAMES])[_FRAMES // 2]
-    since_first_ms = shown - min(starts)
-    return first - (len(samples) - RATE // 4) + since_first_ms * RATE / 1000
+    place = first - (len(samples) - RATE // 4)
+    shown = [place + (time - min(starts)) * RATE / 1000 for time in tap["shown"][1:_FRAMES]]
+    return min(shown), max(shown)
+
+
+def _off_s(place: int, tap: dict[str, Any], whole: FloatArray) -> float:
+    """How far a place is from where it should be, in seconds."""
+    first, last = _expected_places(tap, whole)
+    return max(0.0, first - place, place - last) / RATE
 
 
 def _check(studio: Studio, noise: FloatArray, offset_s: float) -> None:
@@ -95,7 +102,7 @@ def _check(studio: Studio, noise: FloatArray, offset_s: float) -> None:
     tap = studio.page.evaluate("window.tap")
     place, likeness = _place(take, noise)
     assert likeness > 0.9999, "there is a gap in the take"
-    assert abs(place - _expected_place(tap, noise)) < offset_s * RATE
+    assert _off_s(place, tap, noise) < offset_s
 
 
 def test_takes_are_what_was_said_from_the_picture_on(
@@ -123,8 +130,7 @@ def test_so_they_are_where_the_browser_hands_out_no_blocks(
         # What a busy machine makes Chromium lose on this way is not the page's to hold.
         place, likeness = _place(take[: RATE // 4], noise)
         assert likeness > 0.9
-        expected = _expected_place(studio.page.evaluate("window.tap"), noise)
-        assert abs(place - expected) < _BRIDGED_OFFSET_S * RATE
+        assert _off_s(place, studio.page.evaluate("window.tap"), noise) < _BRIDGED_OFFSET_S
         assert studio.complaints == []
 
 

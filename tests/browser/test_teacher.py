@@ -1,4 +1,4 @@
-"""A teacher adds a clip, changes it, sees how it scores, takes it out; nobody does without a key."""
+"""A teacher adds a clip, changes it, sees how it scores, takes it out; none does without a key."""
 
 from __future__ import annotations
 
