@@ -95,7 +95,8 @@ class LocalPipeline:
             await self._batcher.call(self._runner.warm_up)
             await self.use(library, concurrency)
             if self._options.watched:
-                self._canary = await self._find_canary(library)
+                clips = [clip for clip in library.clips() if not self.failed(clip)]
+                self._canary = await find_canary(self.key, clips, self._canary_of)
             self._started = True
 
     async def _start_phones(self, model: LocalPipeline, library: Library, concurrency: int) -> None:
@@ -120,13 +121,11 @@ class LocalPipeline:
             _LOG.warning("Model %s: %s.", self.key, warning)
         await self.references.use(library, concurrency)
         if self._options.aligned:
-            self._measure = await self._calibrator(concurrency).measure(library, self._measure)
+            teacher = self._phone_model.references if self._phone_model else None
+            made_for = (self.references, teacher, self._options.fitted)
+            calibrator = Calibrator(self.key, *made_for, self._pool, concurrency)
+            self._measure = await calibrator.measure(library, self._measure)
             self.comparator.similarity = self._measure.similarity
-
-    def _calibrator(self, concurrency: int) -> Calibrator:
-        teacher = self._phone_model.references if self._phone_model else None
-        fitted = self._options.fitted
-        return Calibrator(self.key, self.references, teacher, fitted, self._pool, concurrency)
 
     async def prepare(self, clip: Clip) -> None:
         """See ``Scorer.prepare``."""
@@ -277,10 +276,6 @@ class LocalPipeline:
             return ScoreResult(await run_in(self._pool, comparator.score, clip, own, phones))
         recording = await run_in(self._pool, contours, recorded.waveform)
         return await run_in(self._pool, comparator.compare, clip, own, phones, recording)
-
-    async def _find_canary(self, library: Library) -> Canary | None:
-        clips = [clip for clip in library.clips() if not self.failed(clip)]
-        return await find_canary(self.key, clips, self._canary_of)
 
     async def _canary_of(self, clip: Clip) -> Canary:
         # Kept: files that are changed or go later say nothing about the model.

@@ -44,9 +44,10 @@ _TAP: Final = """
     return stream;
   };
   document.addEventListener("play", ({ target }) => {
+    const { shown } = window.tap;
     const note = (_, frame) => {
-      window.tap.shown.push(frame.expectedDisplayTime - 1000 * frame.mediaTime);
-      target.requestVideoFrameCallback(note);
+      shown.push(frame.expectedDisplayTime - 1000 * frame.mediaTime);
+      if (shown === window.tap.shown) target.requestVideoFrameCallback(note);
     };
     target.requestVideoFrameCallback(note);
   }, true);
