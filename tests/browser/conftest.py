@@ -19,6 +19,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """On a copy of the demo's clips, which teachers may change."""
     base = tmp_path_factory.mktemp("studio")
     shutil.copytree(ROOT / "video_clip", base / "clips")
+    # A clip without a picture.
+    shutil.copy(demo_take("right"), base / "clips" / "Sound_part01.mp3")
+    text = (ROOT / "video_clip" / "RiverTales-s01e01_part01.txt").read_text()
+    (base / "clips" / "Sound_part01.txt").write_text(text)
     variables = {
         "AUDIO_SCORE_VIDEO_CLIP_DIR": str(base / "clips"),
         "AUDIO_SCORE_CACHE_DIR": str(base / "cache"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -59,8 +59,8 @@ def _teacher(studio: Studio) -> None:
 def test_axe_finds_nothing(
     server: ServerProcess, tmp_path: Path, show: Callable[[Studio], None], colours: str
 ) -> None:
-    options = {"color_scheme": colours, "reduced_motion": "reduce"}
-    with chromium(server.url, tmp_path, **options) as studio:
+    looks: dict[str, Any] = {"color_scheme": colours, "reduced_motion": "reduce"}
+    with chromium(server.url, tmp_path, **looks) as studio:
         show(studio)
         found = Axe().run(studio.page, options=_RULES).response["violations"]
         told = [(each["id"], [node["html"] for node in each["nodes"]]) for each in found]

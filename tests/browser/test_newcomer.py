@@ -40,7 +40,7 @@ def test_from_the_list_to_a_score(
         page = studio.page
         page.goto(server.url)
         assert page.url.endswith("/studio")
-        page.fill("#search", "boat sun")
+        page.fill("#search", "boat river")
         studio.until("document.querySelectorAll('.clip').length === 1")
         _picture(studio, f"{name}-list")
         page.click("text=The little boat")
@@ -82,6 +82,17 @@ def test_a_wrong_line_is_told_and_its_words_can_be_heard(
         page.click("[data-act='result.dub']")
         studio.until("!document.querySelector('video').paused")
         studio.until("document.querySelector('video').paused")
+        assert studio.complaints == []
+
+
+def test_a_clip_without_a_picture(server: ServerProcess, tmp_path: Path, right: Path) -> None:
+    with chromium(server.url, tmp_path, right) as studio:
+        studio.open_clip("Sound/part01")
+        studio.record()
+        studio.see("[data-stage=recording]")
+        studio.see(".stage .word.lit")
+        assert studio.score() > 0.9
+        assert "You started" in studio.page.inner_text(".timing")
         assert studio.complaints == []
 
 
