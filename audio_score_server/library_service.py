@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Final
@@ -18,6 +18,7 @@ from audio_score_server.library.writing import Media, Precondition, WritableSour
 from audio_score_server.model_registry import SCORE
 from audio_score_server.pipelines.protocol import ReferenceStatus
 from audio_score_server.references.build import complaint, is_silent
+from audio_score_server.scoring.words import ClipWord
 from audio_score_server.service import ScoreService
 
 _PATIENCE_S: Final = 15.0
@@ -55,6 +56,18 @@ class LibraryService:
         """By key of each model that scores, the default first: how ready it is for a clip."""
         scorers = self._service.able(SCORE)
         return {scorer.key: await scorer.reference_status(clip) for scorer in scorers}
+
+    async def words(self, clip: Clip) -> Sequence[ClipWord]:
+        """Words of a clip's text with their times, by the first model that can tell.
+
+        Raises:
+            ClipChanged: the clip has another version by now.
+            ReferenceMissing: it is broken.
+        """
+        for scorer in self._service.able(SCORE):
+            if words := await scorer.clip_words(clip):
+                return words
+        return ()
 
     async def sound(self, clip: Clip) -> bytes:
         """A clip's sound alone, as a WAV file.

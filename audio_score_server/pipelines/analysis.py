@@ -12,7 +12,8 @@ from audio_score_server.pipelines.protocol import Analysis
 from audio_score_server.scoring.detail import explain
 from audio_score_server.scoring.recording_warnings import WarningInputs, recording_warnings
 from audio_score_server.scoring.version import SCORE_VERSION
-from audio_score_server.scoring.words_by_phones import AlignedPhones
+from audio_score_server.scoring.words import ClipWord
+from audio_score_server.scoring.words_by_phones import AlignedPhones, clip_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,25 @@ def analyse(
         score_version=SCORE_VERSION,
     )
     return Analysis(detail, reference.contours, recording)
+
+
+def words_of_clip(
+    text: str | None, references: ClipReferences, language: Language | None
+) -> tuple[ClipWord, ...]:
+    """Where the words of a clip's text are in it; none where no phones are known.
+
+    Args:
+        text: beside the clip.
+        references: the clip, encoded.
+        language: of the phones.
+    """
+    encoded = references.phones or references.own
+    if not text or language is None or encoded.alignment is None:
+        return ()
+    contours = encoded.contours
+    seconds = len(contours.level_db) * contours.step_s
+    rate = encoded.features.frame_rate_hz
+    return clip_words(language.pronounce(text), encoded.alignment, rate, seconds)
 
 
 def _aligned_phones(

@@ -5,9 +5,15 @@ from __future__ import annotations
 from audio_score_server.domain import Contours, Reference, Score
 from audio_score_server.language.languages import Language
 from audio_score_server.library.clip import Clip
-from audio_score_server.pipelines.analysis import EncodedPair, analyse
+from audio_score_server.pipelines.analysis import (
+    ClipReferences,
+    EncodedPair,
+    analyse,
+    words_of_clip,
+)
 from audio_score_server.pipelines.protocol import ScoreResult
 from audio_score_server.scoring.text import borne_out, text_similarity
+from audio_score_server.scoring.words import ClipWord
 from audio_score_server.settings import AudioFeatures
 from audio_score_server.similarity.measure import AudioSimilarity, PooledSimilarity
 
@@ -69,6 +75,10 @@ class Comparator:
         language = self._language(own.reference)
         analysis = analyse(clip.text, own, phones, language, recording, path, score)
         return ScoreResult(score, analysis)
+
+    def clip_words(self, clip: Clip, references: ClipReferences) -> tuple[ClipWord, ...]:
+        """Where the words of a clip's text are in it; none where no phones are known."""
+        return words_of_clip(clip.text, references, self._language(references.own))
 
     def _audio_similarity(self, clip: Clip, pair: EncodedPair) -> float:
         return self.similarity.score(clip, pair.reference, pair.encoding.features)

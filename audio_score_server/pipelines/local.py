@@ -38,6 +38,7 @@ from audio_score_server.pipelines.protocol import (
 )
 from audio_score_server.pipelines.references import ReferenceProvider
 from audio_score_server.pipelines.threads import retrieve_exception, run_in
+from audio_score_server.scoring.words import ClipWord
 from audio_score_server.telemetry.stages import Stages
 
 _LOG = logging.getLogger(__name__)
@@ -88,7 +89,8 @@ class LocalPipeline(BatchScoring):
             await self._batcher.call(self._runner.warm_up)
             await self.use(library, concurrency)
             if self._options.watched:
-                self._canary = await self._find_canary(library)
+                clips = [clip for clip in library.clips() if not self.failed(clip)]
+                self._canary = await find_canary(self.key, clips, self._canary_of)
             self._started = True
 
     async def _start_phones(self, model: LocalPipeline, library: Library, concurrency: int) -> None:
@@ -114,19 +116,22 @@ class LocalPipeline(BatchScoring):
         if self._options.ahead:
             await self.references.use(library, concurrency)
         if self._options.aligned:
-            self._measure = await self._calibrator(concurrency).measure(library, self._measure)
+            teacher = self._phone_model.references if self._phone_model else None
+            made_for = (self.references, teacher, self._options.fitted)
+            calibrator = Calibrator(self.key, *made_for, self._pool, concurrency)
+            self._measure = await calibrator.measure(library, self._measure)
             self.comparator.similarity = self._measure.similarity
         if self.lines is not None:
             self.lines.follow(clips)
 
-    def _calibrator(self, concurrency: int) -> Calibrator:
-        teacher = self._phone_model.references if self._phone_model else None
-        fitted = self._options.fitted
-        return Calibrator(self.key, self.references, teacher, fitted, self._pool, concurrency)
-
     async def prepare(self, clip: Clip) -> None:
         """See ``Scorer.prepare``."""
         await self._references_of(clip)
+
+    async def clip_words(self, clip: Clip) -> Sequence[ClipWord]:
+        """See ``Scorer.clip_words``."""
+        references = await self._references_of(clip)
+        return await run_in(self._pool, self.comparator.clip_words, clip, references)
 
     async def reference_status(self, clip: Clip) -> ReferenceStatus:
         """See ``Scorer.reference_status``."""
@@ -228,10 +233,6 @@ class LocalPipeline(BatchScoring):
             return ScoreResult(await run_in(self._pool, comparator.score, clip, own, phones))
         recording = await run_in(self._pool, contours, recorded.waveform)
         return await run_in(self._pool, comparator.compare, clip, own, phones, recording)
-
-    async def _find_canary(self, library: Library) -> Canary | None:
-        clips = [clip for clip in library.clips() if not self.failed(clip)]
-        return await find_canary(self.key, clips, self._canary_of)
 
     async def _canary_of(self, clip: Clip) -> Canary:
         # Kept: files that are changed or go later say nothing about the model.

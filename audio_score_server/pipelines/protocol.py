@@ -10,6 +10,7 @@ from audio_score_server.domain import Contours, ModelInfo, Score
 from audio_score_server.errors import QueueFull
 from audio_score_server.library.clip import Clip, Library
 from audio_score_server.scoring.detail import Detail
+from audio_score_server.scoring.words import ClipWord
 from audio_score_server.telemetry.stages import Stages
 from audio_score_server.transcription.words import Segment
 
@@ -131,6 +132,15 @@ class Scorer(Model, Protocol):
 
     async def prepare(self, clip: Clip) -> None:
         """Encode a clip that recordings will be compared with, unless that is done.
+
+        Raises:
+            ReferenceMissing: the clip cannot be used.
+            ClipChanged: it has another version by now.
+        """
+        ...
+
+    async def clip_words(self, clip: Clip) -> Sequence[ClipWord]:
+        """Words of the clip's text with their times in it; none where the model knows no times.
 
         Raises:
             ReferenceMissing: the clip cannot be used.

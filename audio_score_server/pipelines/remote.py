@@ -28,6 +28,7 @@ from audio_score_server.pipelines.protocol import (
 from audio_score_server.pipelines.threads import all_of
 from audio_score_server.references.build import broken, complaint
 from audio_score_server.remote.scorer import RemoteScorer
+from audio_score_server.scoring.words import ClipWord
 from audio_score_server.telemetry.stages import Stages
 
 _LOG = logging.getLogger(__name__)
@@ -76,6 +77,10 @@ class RemotePipeline:
 
     async def prepare(self, clip: Clip) -> None:
         """Nothing is encoded here."""
+
+    async def clip_words(self, clip: Clip) -> Sequence[ClipWord]:
+        """None: the other tells no times."""
+        return ()
 
     def full(self, left_s: float) -> QueueFull | None:
         """By the number under way alone: nobody knows how long the other's queue is."""

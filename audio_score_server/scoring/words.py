@@ -32,6 +32,19 @@ class PhoneDetail:
 
 
 @dataclass(frozen=True, slots=True)
+class ClipWord:
+    """A word of a clip's text.
+
+    Attributes:
+        text: as in the clip's text.
+        reference: where it is in the clip; None where it is missing there.
+    """
+
+    text: str
+    reference: TimeSpan | None
+
+
+@dataclass(frozen=True, slots=True)
 class WordDetail:
     """What became of an expected word, or a word that nobody expected.
 

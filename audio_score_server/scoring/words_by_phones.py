@@ -14,7 +14,13 @@ from audio_score_server.domain import WORTHLESS_NATS, Alignment, HeardPhone
 from audio_score_server.language.lexicon import SpokenWord
 from audio_score_server.scoring.phone_matching import match_phones
 from audio_score_server.scoring.time_spans import PhoneTimes, TimeSpan, hull
-from audio_score_server.scoring.words import CORRECT_SCORE, PhoneDetail, WordDetail, WordStatus
+from audio_score_server.scoring.words import (
+    CORRECT_SCORE,
+    ClipWord,
+    PhoneDetail,
+    WordDetail,
+    WordStatus,
+)
 
 _LEAST_EVIDENCE: Final = 1e-30
 _SAID_SHARE: Final = 0.5
@@ -41,6 +47,28 @@ class AlignedPhones:
     reference: Alignment
     recording: Alignment
     frame_rate_hz: float
+
+
+def clip_words(
+    spoken: Sequence[SpokenWord], alignment: Alignment, frame_rate_hz: float, seconds: float
+) -> tuple[ClipWord, ...]:
+    """Where the words of a clip's text are in the clip; without words of no sound.
+
+    Args:
+        spoken: words of the text; all their phones in order are those that are aligned.
+        alignment: of those phones with the clip.
+        frame_rate_hz: of the alignment.
+        seconds: how long the clip is.
+    """
+    clip = PhoneTimes.of(alignment, frame_rate_hz, seconds)
+    found: list[ClipWord] = []
+    first = 0
+    for word in spoken:
+        places = range(first, first + len(word.phones))
+        first = places.stop
+        if places:
+            found.append(ClipWord(word.text, hull(clip.expected(place) for place in places)))
+    return tuple(found)
 
 
 def words_by_phones(sounds: AlignedPhones, seconds: tuple[float, float]) -> tuple[WordDetail, ...]:

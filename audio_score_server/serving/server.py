@@ -55,6 +55,8 @@ def serve(settings: Settings) -> int:
         )
         return EXIT_FAILED
     with listener:
+        if settings.studio and path is None:
+            _LOG.info("The studio: %s/studio", listener.address)
         _LOG.info("Listening on %s.", listener.address)
         server = _Server(settings, listener)
         # For the moments before and after Uvicorn, which handles them itself while it runs.

@@ -189,6 +189,10 @@ class Settings(FrozenSettings):
         description="Origins whose pages may call the server (`https://app.example`), comma "
         "separated, or `*` for all; none where unset.",
     )
+    studio: bool = Field(
+        default=True,
+        description="Whether there is a page to practise on, at `/studio`: `on` or `off`.",
+    )
     server_host: str = Field(default="127.0.0.1", description="Address to listen on.")
     server_port: Annotated[int, Field(ge=0, le=65_535)] = Field(
         default=9000, description="Port to listen on; 0 takes a free one."

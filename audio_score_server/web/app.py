@@ -27,6 +27,7 @@ from audio_score_server.library_service import LibraryService
 from audio_score_server.paths import JOBS_FOLDER
 from audio_score_server.service import ScoreService
 from audio_score_server.settings import Settings
+from audio_score_server.studio.assets import Studio
 from audio_score_server.telemetry.metrics import Metrics
 from audio_score_server.telemetry.tracing import start_tracing
 from audio_score_server.transcription_service import TranscriptionService
@@ -49,6 +50,7 @@ from audio_score_server.web.routes import (
     transcribe_url,
 )
 from audio_score_server.web.routes import metrics as metrics_route
+from audio_score_server.web.routes.studio import studio_router
 from audio_score_server.web.transcription_jobs import TranscriptionWork
 
 _LOG = logging.getLogger(__name__)
@@ -116,7 +118,10 @@ def create_app(settings: Settings, build_service: BuildService, on_failure: OnFa
         *(clips, clip_media, clip_changes, health, metrics_route),
     ):
         app.include_router(module.router, dependencies=[] if module is health else asking)
-    app.add_api_route("/", _to_documentation, include_in_schema=False)
+    if settings.studio:
+        app.include_router(studio_router(Studio.load()))
+    first = "/studio" if settings.studio else "/docs"
+    app.add_api_route("/", partial(_redirect, first), include_in_schema=False)
     return app
 
 
@@ -141,8 +146,8 @@ def _transcription_overloaded(app: FastAPI) -> QueueFull | None:
     return service.overloaded()
 
 
-async def _to_documentation() -> RedirectResponse:
-    return RedirectResponse("/docs")
+async def _redirect(to: str) -> RedirectResponse:
+    return RedirectResponse(to)
 
 
 def _lifespan(

@@ -19,11 +19,11 @@ from audio_score_server.web.families import RouteFamilies
 _OPEN: Final = frozenset(
     {
         *("/", "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"),
-        *("/health", "/health/live", "/health/ready"),
+        *("/health", "/health/live", "/health/ready", "/studio"),
     }
 )
-_OPEN_FOLDER: Final = "/static-offline-docs/"
-"""Scripts of the documentation page."""
+_OPEN_FOLDERS: Final = ("/static-offline-docs/", "/studio/")
+"""Scripts of the documentation page and of the studio, which ask for the key themselves."""
 _CHANGES: Final = ("PUT", "PATCH", "DELETE")
 _NETWORK: Final = 64
 """Bits that a provider gives a household of IPv6 addresses, which count as one client."""
@@ -106,7 +106,7 @@ class Authenticator:
 
 
 def _is_open(path: str) -> bool:
-    return path in _OPEN or path.startswith(_OPEN_FOLDER)
+    return path in _OPEN or path.startswith(_OPEN_FOLDERS)
 
 
 def _is_change(scope: Scope) -> bool:

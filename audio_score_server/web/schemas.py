@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from audio_score_server.pipelines.protocol import ReferenceState
-from audio_score_server.web.detail import DetailResponse
+from audio_score_server.web.detail import DetailResponse, TimeSpanResponse
 
 Similarity = Annotated[float, Field(ge=0, le=1)]
 
@@ -116,6 +116,17 @@ class ClipResponse(ClipSummaryResponse):
     duration_s: float | None = Field(description="Of its sound; null until a model has heard it.")
     language: str | None = Field(description="Code; null where no model has found out.")
     models: dict[str, ClipModelResponse] = Field(description="By key of each model that scores.")
+
+
+class ClipWordResponse(BaseModel):
+    """A word of a clip's text."""
+
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+    text: str = Field(description="As in the clip's text.", examples=["boat"])
+    reference: TimeSpanResponse | None = Field(
+        description="Where it is in the clip; null where it is not heard there."
+    )
 
 
 class ClipTextRequest(_Answer):

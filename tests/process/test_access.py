@@ -19,7 +19,15 @@ pytestmark = pytest.mark.process
 KEY: Final = "a-key-of-the-tests-0123456789"
 OTHER: Final = "another-key-of-the-tests-0123"
 SECOND: Final = encoded(chirp(1.0))
-OPEN: Final = ("/health", "/health/live", "/health/ready", "/docs", "/redoc", "/openapi.json")
+OPEN: Final = (
+    "/studio",
+    "/health",
+    "/health/live",
+    "/health/ready",
+    "/docs",
+    "/redoc",
+    "/openapi.json",
+)
 CLOSED: Final = ("/clips", "/models", "/metrics", "/no-such-page", "/docs/", "/health/live/")
 
 

@@ -18,6 +18,7 @@ from audio_score_server.pipelines.protocol import (
     Traffic,
     Upload,
 )
+from audio_score_server.scoring.words import ClipWord
 from audio_score_server.telemetry.stages import Stages
 
 
@@ -72,6 +73,9 @@ class _Ear(_Model):
 
     async def prepare(self, clip: Clip) -> None:
         raise AssertionError("nobody asks for a clip")
+
+    async def clip_words(self, clip: Clip) -> Sequence[ClipWord]:
+        raise AssertionError("nobody asks for words")
 
     async def score(
         self, clip: Clip, upload: Upload, stages: Stages, detailed: bool = False

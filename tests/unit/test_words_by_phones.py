@@ -13,7 +13,12 @@ from audio_score_server.language.phones import PHONES
 from audio_score_server.runners.phones.alignment import align
 from audio_score_server.runners.phones.decoding import heard_phones
 from audio_score_server.scoring.words import WordDetail
-from audio_score_server.scoring.words_by_phones import AlignedPhones, phrases, words_by_phones
+from audio_score_server.scoring.words_by_phones import (
+    AlignedPhones,
+    clip_words,
+    phrases,
+    words_by_phones,
+)
 from tests.support import certain_sound
 
 RATE = 50.0
@@ -199,3 +204,19 @@ def test_every_word_is_told_of_once_in_order(
             assert span is None or 0 <= span.start < span.end
         assert detail.recording is None or detail.recording.end <= len(dub) / RATE
         assert detail.reference is None or detail.reference.end <= len(clip) / RATE
+
+
+def test_a_clips_words_have_the_times_that_a_score_tells() -> None:
+    words = (*_line(LINE), SpokenWord("-", ()))
+    found = clip_words(words, _aligned(CLIP, words), RATE, len(CLIP.split()) / RATE)
+    told = _details(CLIP)
+    assert [(word.text, word.reference) for word in found] == [
+        (word.text, word.reference) for word in told
+    ]
+
+
+def test_a_word_that_the_clip_lacks_has_no_time() -> None:
+    words = _line("look:L-UH-K zoo:Z-UW")
+    found = clip_words(words, _aligned("- L - UH - K - -", words), RATE, 0.2)
+    assert found[0].reference is not None
+    assert found[1].reference is None

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 
-from audio_score_server.library.clip import ClipId
+from audio_score_server.library.clip import ClipChanged, ClipId
 from audio_score_server.web.byte_ranges import etags_of, is_among
 from audio_score_server.web.clip_answers import clip_answer, summary
 from audio_score_server.web.dependencies import Clips, Service
 from audio_score_server.web.error_documentation import CLIP_CASES, documented
 from audio_score_server.web.routes.health import model_answers
-from audio_score_server.web.schemas import ClipResponse, ClipSummaryResponse, ModelResponse
+from audio_score_server.web.schemas import (
+    ClipResponse,
+    ClipSummaryResponse,
+    ClipWordResponse,
+    ModelResponse,
+)
 
 router = APIRouter(tags=["library"])
 _MOST: Final = 1_000
@@ -75,6 +81,30 @@ async def get_clip(
     if is_among(clip.etag, etags_of(if_none_match)):
         return Response(status_code=304, headers=dict(response.headers))
     return await clip_answer(clips, clip)
+
+
+@router.get(
+    "/clips/{uid}/{cid}/words",
+    summary="When each word of a reference clip is said",
+    response_model=list[ClipWordResponse],
+    responses={304: {"description": "The client has it already."}, **ERRORS},
+)
+async def get_words(
+    response: Response,
+    clips: Clips,
+    uid: UID,
+    cid: CID,
+    if_none_match: Annotated[str | None, IF_NONE_MATCH] = None,
+) -> Any:
+    """The words of a reference clip's text, each with its time; none where no model knows times."""
+    while True:
+        clip = await clips.clip(ClipId(uid, cid))
+        response.headers.update({"ETag": clip.etag, "Cache-Control": "private, no-cache"})
+        if is_among(clip.etag, etags_of(if_none_match)):
+            return Response(status_code=304, headers=dict(response.headers))
+        # One that changes in this very moment is looked for once more.
+        with suppress(ClipChanged):
+            return await clips.words(clip)
 
 
 def _id_of(name: str) -> ClipId:
