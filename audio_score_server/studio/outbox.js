@@ -50,7 +50,7 @@ export function newTake(clip, sound) {
  * Send a take. It is kept while it is under way; a refusal that will not pass lets it go.
  *
  * @param {Take} take
- * @returns {Promise<{take: Take, isBest: boolean}>}
+ * @returns {Promise<{take: Take, isBest: boolean, kept: Promise<void>}>} `kept`: the score, too, is stored
  * @throws {Failure} it could not be sent; if that passes, it will be sent again by itself
  */
 export async function send(take) {
@@ -60,8 +60,8 @@ export async function send(take) {
     const answer = await score(idsOf(take.clip), take.sound);
     const scored = { ...take, score: answer };
     // What the user waits for is the score; the browser's storage may take its time.
-    void keeping.then(() => keep(scored)).then(() => tidy(take.clip));
-    return { take: scored, isBest: keepBest(take.clip, answer.sim_score) };
+    const kept = keeping.then(() => keep(scored)).then(() => tidy(take.clip));
+    return { take: scored, isBest: keepBest(take.clip, answer.sim_score), kept };
   } catch (error) {
     const stays = error instanceof Failure && (error.passes || error.name === "key");
     await keeping;
@@ -78,7 +78,8 @@ export async function sendWaiting() {
   for (const waiting of await waitingTakes()) {
     if (sending.has(waiting.id)) continue;
     try {
-      const { take } = await send(waiting);
+      const { take, kept } = await send(waiting);
+      await kept;
       for (const listener of listeners) listener(take);
     } catch (error) {
       if (!(error instanceof Failure) || error.passes) return;

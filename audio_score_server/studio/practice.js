@@ -115,7 +115,7 @@ class Practice {
       h("a", { href: "#/", class: "back" }, t("library")),
       h("h1", { class: "unseen" }, clip.text ?? `${clip.uid} ${clip.cid}`),
       h("div", { class: "practice" }, 
-        h("div", { class: "watch" }, this.stage.element, this.controls.buttons, this.meter.element, this.message, this.controls.options),
+        h("div", { class: "watch" }, this.stage.element, this.controls.buttons, this.message, this.meter.element, this.controls.options),
         h("div", { class: "outcome" }, this.resultPlace, this.history.element),
       ),
     );
@@ -176,7 +176,7 @@ class Practice {
     this.result?.close();
     this.result = null;
     fill(this.message);
-    fill(this.resultPlace);
+    fill(this.resultPlace, steps());
   }
 
   /**
@@ -195,8 +195,9 @@ class Practice {
     fill(this.message);
     fill(this.resultPlace, h("p", { class: "sending", role: "status" }, t("take.sending")));
     try {
-      const { take: scored, isBest } = await send(take);
+      const { take: scored, isBest, kept } = await send(take);
       if (!this.closed) await this.showResult(scored, isBest);
+      await kept;
     } catch (error) {
       if (!this.closed) this.fail(error, take);
     }
@@ -208,7 +209,7 @@ class Practice {
    * @param {Take | null} take that could not be sent, if it was that
    */
   fail(error, take) {
-    fill(this.resultPlace);
+    fill(this.resultPlace, steps());
     const again = take ? () => void this.deliver(take) : () => void this.record();
     if (error instanceof Failure && error.name === "key" && take) {
       return fill(this.message, keyForm(false, again));
