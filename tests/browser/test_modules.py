@@ -88,9 +88,9 @@ def test_times_go_from_the_take_to_the_clip_and_never_back(studio: Studio) -> No
 )
 def test_one_thing_is_suggested(studio: Studio, changes: dict[str, Any], key: str) -> None:
     span = {"start": 0, "end": 0.5}
-    sun = {"text": "sun", "status": "correct", "recording": span, "reference": span}
+    sun: dict[str, Any] = {"text": "sun", "status": "correct", "recording": span, "reference": span}
     sun["phones"] = [{"score": 0.9, "phone": "S"}] * 3
-    plain = {
+    plain: dict[str, Any] = {
         **{"warnings": [], "words": [{}], "prosody": {"pitch_correlation": 0.9}},
         "timing": {"start_offset_s": 0, "duration_ratio": 1},
     }
