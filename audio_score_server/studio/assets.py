@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Final, Self
 
 _FOLDER: Final = Path(__file__).parent
 _PAGE: Final = "index.html"
+_MAIN: Final = "main.js"
+_IMPORT: Final = re.compile(r'^(?:import .*|\} )from "\./([\w-]+\.js)";', re.MULTILINE)
 _MEDIA_TYPES: Final = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
@@ -77,7 +80,7 @@ class Studio:
 def _page(template: str, contents: Mapping[str, bytes], digest: str) -> str:
     """The HTML, with what only the folder knows: languages, and modules to fetch beforehand."""
     base = f"studio/{digest}"
-    modules = [name for name in contents if name.endswith(".js") and "worklet" not in name]
+    modules = sorted(_imported(_MAIN, contents))
     preloads = "\n".join(f'<link rel="modulepreload" href="{base}/{name}">' for name in modules)
     languages = {
         Path(name).stem: json.loads(content)["language.name"]
@@ -90,6 +93,18 @@ def _page(template: str, contents: Mapping[str, bytes], digest: str) -> str:
         .replace("{{preloads}}", preloads)
         .replace("{{languages}}", listed)
     )
+
+
+def _imported(module: str, contents: Mapping[str, bytes]) -> set[str]:
+    """A module and all that it imports before it runs."""
+    found: set[str] = set()
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += _IMPORT.findall(contents[name].decode())
+    return found
 
 
 def _digest(content: bytes) -> str:

@@ -7,6 +7,7 @@ const WINDOW_S = 0.04;
 const LOWEST_HZ = 70;
 const HIGHEST_HZ = 420;
 const VOICED = 0.6;
+const NEARLY = 0.95;
 const LEAST_RMS = 0.01;
 
 /** @typedef {{stepS: number, hz: Float32Array}} Melody 0 Hz where nothing is voiced */
@@ -22,41 +23,52 @@ export function melodyOf(sound) {
   const longest = Math.ceil(RATE / LOWEST_HZ);
   const count = Math.max(0, Math.floor((samples.length - size - longest) / step));
   const hz = new Float32Array(count);
-  for (let index = 0; index < count; index++) hz[index] = pitchAt(samples, index * step, size);
+  const powers = powersOf(samples);
+  for (let index = 0; index < count; index++) {
+    hz[index] = pitchAt(samples, powers, index * step, size);
+  }
   return { stepS: STEP_S, hz };
 }
 
 /**
  * @param {Float32Array} samples
+ * @param {Float64Array} powers
  * @param {number} from
  * @param {number} size
  * @returns {number}
  */
-function pitchAt(samples, from, size) {
-  const own = power(samples, from, size);
+function pitchAt(samples, powers, from, size) {
+  const own = powers[from + size] - powers[from];
   if (Math.sqrt(own / size) < LEAST_RMS) return 0;
-  let best = VOICED;
-  let found = 0;
-  for (let lag = Math.floor(RATE / HIGHEST_HZ); lag <= RATE / LOWEST_HZ; lag++) {
+  const shortest = Math.floor(RATE / HIGHEST_HZ);
+  /** @type {number[]} */
+  const likenesses = [];
+  for (let lag = shortest; lag <= RATE / LOWEST_HZ; lag++) {
     let product = 0;
     for (let index = from; index < from + size; index++) product += samples[index] * samples[index + lag];
-    const likeness = product / Math.sqrt(own * power(samples, from + lag, size) || 1);
-    // A later peak is an octave below: it has to be clearly better.
-    if (likeness > best * (found ? 1.06 : 1)) [best, found] = [likeness, lag];
+    const other = powers[from + lag + size] - powers[from + lag];
+    likenesses.push(product / Math.sqrt(own * other || 1));
   }
-  return found ? RATE / found : 0;
+  const most = Math.max(...likenesses);
+  if (most < VOICED) return 0;
+  // The first peak that is nearly the highest: those after it are of octaves below.
+  const isPeak = (/** @type {number} */ each, /** @type {number} */ index) =>
+    each > NEARLY * most && each >= (likenesses[index + 1] ?? -1);
+  return RATE / (shortest + likenesses.findIndex(isPeak));
 }
 
 /**
+ * Sums of squares up to each sample: the power of any stretch is a difference of two.
+ *
  * @param {Float32Array} samples
- * @param {number} from
- * @param {number} size
- * @returns {number}
+ * @returns {Float64Array}
  */
-function power(samples, from, size) {
-  let sum = 0;
-  for (let index = from; index < from + size; index++) sum += samples[index] * samples[index];
-  return sum;
+function powersOf(samples) {
+  const powers = new Float64Array(samples.length + 1);
+  samples.forEach((sample, index) => {
+    powers[index + 1] = powers[index] + sample * sample;
+  });
+  return powers;
 }
 
 /**

@@ -42,7 +42,6 @@ def test_from_the_list_to_a_score(
         assert page.url.endswith("/studio")
         page.fill("#search", "boat river")
         studio.until("document.querySelectorAll('.clip').length === 1")
-        _picture(studio, f"{name}-list")
         page.click("text=The little boat")
         studio.see(".stage .word")
         page.click("[data-act=listen]")

@@ -104,3 +104,12 @@ def test_types_hold(tmp_path: Path) -> None:
     files = [str(FOLDER / name) for name in SCRIPTS]
     checked = subprocess.run([compiler, *options, *files], capture_output=True, text=True)
     assert checked.returncode == 0, checked.stdout
+
+
+def test_the_first_view_fetches_what_it_needs_and_no_more() -> None:
+    page = Studio.load().page.content.decode()
+    preloaded = set(re.findall(r'modulepreload" href="studio/\w+/([\w-]+\.js)"', page))
+    assert {"main.js", "library.js", "api.js", "preferences.js"} <= preloaded
+    assert not {"practice.js", "teacher.js", "recorder-worklet.js"} & preloaded
+    for name in preloaded:
+        assert set(re.findall(r'from "\./([\w-]+\.js)"', SCRIPTS[name])) <= preloaded
