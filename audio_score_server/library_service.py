@@ -35,12 +35,17 @@ class LibraryService:
         self._limits = limits
 
     async def clips(self) -> Library:
-        """All that there are at this moment.
+        """All that there are at this moment and that some model can compare with, or may.
 
         Raises:
             NotReady: the server is starting.
         """
-        return await self._service.library.list_clips()
+        library = await self._service.library.list_clips()
+        scorers = self._service.able(SCORE)
+        broken = {
+            clip.id for clip in library.clips() if all(scorer.failed(clip) for scorer in scorers)
+        }
+        return Library(clip for clip in library.clips() if clip.id not in broken)
 
     async def clip(self, clip_id: ClipId) -> Clip:
         """One as it is at this moment.

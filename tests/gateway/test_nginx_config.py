@@ -3,7 +3,6 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import replace
-from pathlib import Path
 from typing import Final
 
 import pytest
@@ -107,9 +106,13 @@ def test_quoted_words_end_where_they_end(word: str) -> None:
         ),
     ],
 )
-def test_any_folder_will_do(tmp_path: Path, name: str, config: NginxConfig) -> None:
+def test_any_folder_will_do(
+    tmp_path_factory: pytest.TempPathFactory, name: str, config: NginxConfig
+) -> None:
+    # Of a short name: sockets' paths may not be long.
+    folder = tmp_path_factory.mktemp("n") / name
     nginx = find_nginx("nginx", os.environ)
-    run_dir = RunDir(tmp_path / name / "r", tmp_path / name / "logs")
+    run_dir = RunDir(folder / "r", folder / "logs")
     try:
         text = render(
             replace(

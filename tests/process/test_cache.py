@@ -150,7 +150,7 @@ def test_an_entry_damaged_behind_the_servers_back_is_rebuilt_on_demand(
         log = server.log
     assert answer.status_code == 200
     assert answer.json()["audio_sim_score"] > 0.99
-    assert "rebuilding" in log
+    assert "building the entry of clip" in log
 
 
 def test_entries_of_vanished_clips_are_flushed_unless_told_otherwise(

@@ -165,7 +165,7 @@ def test_a_broken_form_is_the_clients_error(
 
 
 def test_an_unknown_address_points_to_the_documentation(demo: ServerProcess) -> None:
-    answer = httpx.get(f"{demo.url}/scores")
+    answer = httpx.get(f"{demo.url}/marks")
     assert answer.status_code == 404
     assert "/docs" in _detail(answer)
 

@@ -305,6 +305,6 @@ def test_a_collector_out_of_reach_slows_nothing(tmp_path: Path, reach: str) -> N
             told = time.monotonic()
             assert server.stop() == 0
             ended = time.monotonic()
-    assert told - began < 5
-    assert ended - told < 5
+    assert told - began < 20
+    assert ended - told < 20
     assert "Traceback" not in server.log
