@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 UID: Final = "film"
 CID: Final = "1"
 """The clip that ``make_clip`` makes."""
-_PATIENCE_S: Final = 20.0
+_PATIENCE_S: Final = 60.0
 _LOOK_S: Final = 0.005
 _BOUNDARY: Final = "boundary-of-the-tests"
 
