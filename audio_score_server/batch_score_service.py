@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from audio_score_server.library.clip import Clip, ClipChanged, ClipId
 from audio_score_server.model_registry import SCORE_MANY
 from audio_score_server.pipelines.batch_protocol import BatchScorer
 from audio_score_server.pipelines.protocol import Upload
+from audio_score_server.pipelines.threads import all_of
 from audio_score_server.service import ScoreService
 from audio_score_server.telemetry.stages import Stages
 
@@ -132,7 +132,7 @@ class BatchScoreService:
                 return SearchResult(pairs[:limit], scorer.searchable(len(of_video)))
 
     async def _resolved(self, ids: Sequence[ClipId]) -> list[Clip]:
-        return await asyncio.gather(*map(self._service.library.resolve, ids))
+        return await all_of(self._service.library.resolve(each) for each in ids)
 
 
 async def _decoded(

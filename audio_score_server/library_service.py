@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
 from audio_score_server.audio.contours import contours
 from audio_score_server.audio.decode import DecodeLimits, decode
-from audio_score_server.audio.wav import wav_of
+from audio_score_server.audio.wav import wav
 from audio_score_server.errors import AudioError, ReferenceMissing, SilentAudio
-from audio_score_server.library.clip import Clip, ClipChanged, ClipId, Library
+from audio_score_server.library.clip import Clip, ClipChanged, ClipId
 from audio_score_server.library.errors import InvalidClipMedia, LibraryReadOnly, LibraryUnavailable
 from audio_score_server.library.writing import Media, Precondition, WritableSource, check_name
+from audio_score_server.live_library import ResultT
 from audio_score_server.model_registry import SCORE
 from audio_score_server.pipelines.protocol import ReferenceStatus
 from audio_score_server.references.build import complaint, is_silent
@@ -34,28 +35,24 @@ class LibraryService:
         self._service = service
         self._limits = limits
 
-    async def clips(self) -> Library:
-        """All that there are at this moment and that some model can compare with, or may.
+    async def search(self, uid: str | None, query: str) -> list[Clip]:
+        """Those that there are at this moment and that some model can compare with, or may.
+
+        Arguments are those of ``Library.search``.
 
         Raises:
             NotReady: the server is starting.
         """
         library = await self._service.library.list_clips()
-        scorers = self._service.able(SCORE)
-        broken = {
-            clip.id for clip in library.clips() if all(scorer.failed(clip) for scorer in scorers)
-        }
-        return Library(clip for clip in library.clips() if clip.id not in broken)
+        return self._service.usable(await asyncio.to_thread(library.search, uid, query))
 
-    async def clip(self, clip_id: ClipId) -> Clip:
-        """One as it is at this moment.
+    async def using(self, clip_id: ClipId, use: Callable[[Clip], Awaitable[ResultT]]) -> ResultT:
+        """See ``LiveLibrary.using``.
 
         Raises:
-            UnknownClip: there is none of this id.
-            LibraryUnavailable: nobody can tell.
             NotReady: the server is starting.
         """
-        return await self._service.library.resolve(clip_id)
+        return await self._service.library.using(clip_id, use)
 
     async def statuses(self, clip: Clip) -> Mapping[str, ReferenceStatus]:
         """By key of each model that scores, the default first: how ready it is for a clip."""
@@ -142,7 +139,7 @@ class LibraryService:
         return source
 
     def _wav(self, clip: Clip) -> bytes:
-        return wav_of(decode(clip.read(), replace(self._limits, sampling_rate=_AUDIO_RATE)))
+        return wav(decode(clip.read(), replace(self._limits, sampling_rate=_AUDIO_RATE)))
 
     async def _follow_up(self, clip: Clip) -> None:
         """Encode a changed clip while the client waits, but not for long; ``statuses`` tells."""

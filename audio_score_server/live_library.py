@@ -6,15 +6,33 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Hashable
-from typing import Final
+from contextlib import suppress
+from typing import Final, NamedTuple, TypeVar
 
-from audio_score_server.library.clip import Clip, ClipId, ClipSource, Library
+from audio_score_server.library.clip import Clip, ClipChanged, ClipId, ClipSource, Library
 from audio_score_server.library.errors import LibraryUnavailable
 
 _LOG = logging.getLogger(__name__)
 _REST: Final = 10
 """Times as long as looking through the library and taking it over."""
+ResultT = TypeVar("ResultT")
 TakeOver = Callable[[Library], Awaitable[None]]
+
+
+class _Change(NamedTuple):
+    """How many clips have come, changed and gone."""
+
+    added: int
+    changed: int
+    removed: int
+
+    @classmethod
+    def between(cls, before: Library, after: Library) -> _Change:
+        """From one version of a library to another."""
+        old = {clip.id: clip.version_key for clip in before.clips()}
+        new = {clip.id: clip.version_key for clip in after.clips()}
+        changed = sum(old.get(each, key) != key for each, key in new.items())
+        return cls(len(new.keys() - old.keys()), changed, len(old.keys() - new.keys()))
 
 
 class LiveLibrary:
@@ -65,6 +83,22 @@ class LiveLibrary:
                 return clip
             await asyncio.sleep(clip.settled_in_s)
 
+    async def using(self, clip_id: ClipId, use: Callable[[Clip], Awaitable[ResultT]]) -> ResultT:
+        """What is made of the clip of an id; once more of its next version if it changes meanwhile.
+
+        Args:
+            clip_id: of the clip.
+            use: makes it; may raise ``ClipChanged``.
+
+        Raises:
+            UnknownClip: there is no such clip.
+            LibraryUnavailable: the source cannot be read, and the clip was not known before.
+        """
+        while True:
+            clip = await self.resolve(clip_id)
+            with suppress(ClipChanged):
+                return await use(clip)
+
     async def list_clips(self) -> Library:
         """The clips that there are at this moment; those known before where nobody can tell."""
         try:
@@ -106,40 +140,33 @@ class LiveLibrary:
             LibraryUnavailable: the source cannot be read.
         """
         while True:
-            found = await asyncio.to_thread(self._list, anew=True)
+            # Nothing that grows with the library is done on the event loop.
+            library, unsettled_s = await asyncio.to_thread(self._found)
             self._error = ""
-            library = self._settled(found)
-            if library != self.current:
-                self._report(library)
+            change = await asyncio.to_thread(_Change.between, self.current, library)
+            if any(change):
+                _LOG.info(
+                    "The library has changed: %d clips added, %d changed, %d removed; %d now.",
+                    *change,
+                    len(library),
+                )
                 await take_over(library)
-                self.current, before = library, self.current
-                if any(library.get(clip.id) is None for clip in before.clips()):
-                    await asyncio.to_thread(self._on_removed, library)
-            unsettled_s = max((clip.settled_in_s for clip in found.clips()), default=0.0)
+                self.current = library
+            if change.removed:
+                await asyncio.to_thread(self._on_removed, library)
             if not unsettled_s:
                 return
             await asyncio.sleep(unsettled_s)
 
-    def _settled(self, found: Library) -> Library:
-        """What is being written is left as it was."""
+    def _found(self) -> tuple[Library, float]:
+        """The clips as they are, and seconds until all are whole; those that are not, as before."""
+        found = self._list(anew=True)
+        unsettled_s = max((clip.settled_in_s for clip in found.clips()), default=0.0)
+        if not unsettled_s:
+            return found, 0.0
         before = self.current.get
-        return Library(
-            clip
-            for each in found.clips()
-            if (clip := before(each.id) if each.settled_in_s else each) is not None
-        )
-
-    def _report(self, library: Library) -> None:
-        before = {clip.id: clip.version_key for clip in self.current.clips()}
-        after = {clip.id: clip.version_key for clip in library.clips()}
-        changed = sum(before.get(each, after[each]) != after[each] for each in after)
-        _LOG.info(
-            "The library has changed: %d clips added, %d changed, %d removed; %d now.",
-            len(after.keys() - before.keys()),
-            changed,
-            len(before.keys() - after.keys()),
-            len(after),
-        )
+        settled = (before(each.id) if each.settled_in_s else each for each in found.clips())
+        return Library(clip for clip in settled if clip is not None), unsettled_s
 
     def _tell(self, error: str) -> None:
         """Once, until it is over."""

@@ -6,9 +6,9 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from typing import Literal
 
@@ -18,7 +18,7 @@ from audio_score_server.errors import (
     QueueFull,
 )
 from audio_score_server.health_monitor import HealthMonitor
-from audio_score_server.library.clip import Clip, ClipChanged, ClipId, Library
+from audio_score_server.library.clip import Clip, ClipId, Library
 from audio_score_server.live_library import LiveLibrary
 from audio_score_server.model_registry import (
     SCORE,
@@ -150,11 +150,10 @@ class ScoreService:
         with self.lease(model, SCORE, stages) as scorer:
             stages.allow(self._limits.request_s, allowed_s)
             async with stages.within_deadline():
-                while True:
-                    clip = await self.library.resolve(ClipId(uid, cid))
-                    # One that changes in this very moment is looked for once more.
-                    with suppress(ClipChanged):
-                        return await scorer.score(clip, upload, stages, detailed)
+                return await self.library.using(
+                    ClipId(uid, cid),
+                    lambda clip: scorer.score(clip, upload, stages, detailed),
+                )
 
     @contextmanager
     def lease(
@@ -268,13 +267,13 @@ class ScoreService:
         return self._library
 
     def clips(self) -> list[Clip]:
-        """Every clip that some model can compare with."""
+        """Every clip that some model can compare with, of those that models are ready for."""
+        return self.usable(self._library.current.clips() if self._library else ())
+
+    def usable(self, clips: Iterable[Clip]) -> list[Clip]:
+        """Those that some model can compare with, or may."""
         scorers = self._models.able(SCORE)
-        return [
-            clip
-            for clip in (self._library.current.clips() if self._library else ())
-            if not all(scorer.failed(clip) for scorer in scorers)
-        ]
+        return [clip for clip in clips if not all(scorer.failed(clip) for scorer in scorers)]
 
     async def _prepare(self, library: Library) -> None:
         """Make every model ready for another version of the library, cohort and levels too.

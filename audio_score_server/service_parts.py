@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from audio_score_server.audio.decode import DecodeLimits
 from audio_score_server.live_library import LiveLibrary
 from audio_score_server.pipelines.protocol import Model
+from audio_score_server.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,13 @@ class ServiceLimits:
 
     request_s: float
     canary_interval_s: float
+
+
+def decode_limits(settings: Settings) -> DecodeLimits:
+    """Of recordings to score, and of clips."""
+    return DecodeLimits(
+        settings.target_sampling_rate, settings.min_audio_seconds, settings.max_audio_seconds
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from audio_score_server.references.store import ReferenceStore
 from audio_score_server.runners.device import give_back_memory, is_fatal, within_memory
 from audio_score_server.runners.finite import finite, finite_recognitions
 from audio_score_server.runners.protocol import Recognizer, Runner
-from audio_score_server.service_parts import Parts
+from audio_score_server.service_parts import Parts, decode_limits
 from audio_score_server.settings import HiggsRemoteSettings, ModelSettings, Settings
 from audio_score_server.telemetry.metrics import Metrics
 from audio_score_server.transcription.recognition import Recognition, RecognitionTask
@@ -163,13 +163,6 @@ def _batcher(
     )
     metrics.announce(key)
     return batcher
-
-
-def decode_limits(settings: Settings) -> DecodeLimits:
-    """Of recordings to score, and of clips."""
-    return DecodeLimits(
-        settings.target_sampling_rate, settings.min_audio_seconds, settings.max_audio_seconds
-    )
 
 
 def _settings_fingerprint(settings: Settings) -> str:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import io
 import wave
+from typing import Final
 
 import numpy as np
 
 from audio_score_server.domain import Waveform
 
+_FULL_SCALE: Final = 32_767
 
-def wav_of(waveform: Waveform) -> bytes:
-    """A waveform as a file of 16-bit samples; what is louder than full scale is cut off."""
-    samples = np.clip(np.rint(waveform.samples * 32_768.0), -32_768, 32_767).astype("<i2")
+
+def wav(waveform: Waveform) -> bytes:
+    """A WAV file, 16-bit PCM, at the waveform's rate; what overshoots full scale is cut."""
+    samples = np.rint(np.clip(waveform.samples, -1.0, 1.0) * _FULL_SCALE).astype("<i2")
     buffer = io.BytesIO()
-    with wave.open(buffer, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(waveform.sampling_rate)
-        file.writeframes(samples.tobytes())
+    with wave.open(buffer, "wb") as output:
+        output.setnchannels(1)
+        output.setsampwidth(2)
+        output.setframerate(waveform.sampling_rate)
+        output.writeframes(samples.tobytes())
     return buffer.getvalue()

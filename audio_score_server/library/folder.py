@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from audio_score_server.library.clip import Clip, ClipChanged, ClipId, Library
-from audio_score_server.library.errors import LibraryUnavailable
+from audio_score_server.library.errors import ClipUnreadable, LibraryUnavailable
 from audio_score_server.library.files import Stamp
 from audio_score_server.library.journal import Journal
 from audio_score_server.library.listing import SUFFIXES, FolderListing
@@ -45,6 +45,11 @@ class FolderSource:
             if not clip.version:
                 # Nor was it there when it was found: a link to nowhere.
                 raise
+            if not self.folder.is_dir():
+                # Not the clip has changed: whoever looks again finds the same.
+                raise ClipUnreadable(
+                    f"Clip {clip.id} cannot be read: the clip folder is not there."
+                ) from None
             raise ClipChanged("the clip is gone") from None
         try:
             _check(stream, clip)

@@ -57,15 +57,6 @@ class WritableFolder(FolderSource):
         super().__init__(folder, scan_interval_s)
         self._max_bytes = max_bytes
 
-    def prepare(self) -> None:
-        """Let readers in other processes know that there may be writers.
-
-        Raises:
-            LibraryUnavailable: the folder cannot be written.
-        """
-        with self._told():
-            self.journal.prepare()
-
     def put(
         self,
         clip_id: ClipId,

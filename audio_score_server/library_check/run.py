@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from audio_score_server.assembly.models import PHONE_MODEL, load_model
-from audio_score_server.audio.decode import DecodeLimits, decode
+from audio_score_server.audio.decode import decode
 from audio_score_server.domain import Encoding, Transcript, Utterance, Waveform
 from audio_score_server.errors import AudioError, NoModelError, TooLongAudio, TooShortAudio
 from audio_score_server.language.languages import Language
@@ -25,6 +25,7 @@ from audio_score_server.library_check.sound import check_sound
 from audio_score_server.retrieval.terms import likely_terms
 from audio_score_server.runners.protocol import Runner
 from audio_score_server.runners.registry import Loader
+from audio_score_server.service_parts import decode_limits
 from audio_score_server.settings import Settings
 
 _AT_ONCE: Final = 8
@@ -75,9 +76,7 @@ class _Listener:
     def __init__(self, settings: Settings, runner: Runner[Any]) -> None:
         self.heard: dict[str, HeardClip] = {}
         self._runner = runner
-        self._limits = DecodeLimits(
-            settings.target_sampling_rate, settings.min_audio_seconds, settings.max_audio_seconds
-        )
+        self._limits = decode_limits(settings)
 
     def decode(self, clip: Clip) -> _Decoded:
         """Its sound; what keeps it from being decoded is a finding."""

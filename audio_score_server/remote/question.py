@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import base64
-import io
-import wave
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
+from audio_score_server.audio.wav import wav
 from audio_score_server.domain import Waveform
 from audio_score_server.remote.answer import Similarities
 from audio_score_server.settings import HiggsRemoteSettings
@@ -21,7 +18,6 @@ if TYPE_CHECKING:  # for their types alone: the package is slow to import
     )
     from openai.types.shared_params import ResponseFormatJSONSchema
 
-_FULL_SCALE: Final = 32_767
 RESPONSE_FORMAT: Final[ResponseFormatJSONSchema] = {
     "type": "json_schema",
     "json_schema": {
@@ -57,18 +53,6 @@ def messages(
             ],
         },
     ]
-
-
-def wav(waveform: Waveform) -> bytes:
-    """A WAV file, 16-bit PCM, at the waveform's rate; what overshoots full scale is cut."""
-    samples = np.rint(np.clip(waveform.samples, -1.0, 1.0) * _FULL_SCALE).astype("<i2")
-    buffer = io.BytesIO()
-    with wave.open(buffer, "wb") as output:
-        output.setnchannels(1)
-        output.setsampwidth(2)
-        output.setframerate(waveform.sampling_rate)
-        output.writeframes(samples.tobytes())
-    return buffer.getvalue()
 
 
 def _text(text: str) -> ChatCompletionContentPartTextParam:

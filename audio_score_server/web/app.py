@@ -17,7 +17,6 @@ from fastapi.security import HTTPBearer
 from fastapi_offline import FastAPIOffline
 
 from audio_score_server import __version__
-from audio_score_server.audio.decode import DecodeLimits
 from audio_score_server.batch_score_service import BatchScoreService
 from audio_score_server.errors import AudioScoreError, QueueFull
 from audio_score_server.fetching.policy import FetchPolicy
@@ -26,6 +25,7 @@ from audio_score_server.jobs.worker import JobWorker
 from audio_score_server.library_service import LibraryService
 from audio_score_server.paths import JOBS_FOLDER
 from audio_score_server.service import ScoreService
+from audio_score_server.service_parts import decode_limits
 from audio_score_server.settings import Settings
 from audio_score_server.studio.assets import Studio
 from audio_score_server.telemetry.metrics import Metrics
@@ -160,14 +160,7 @@ def _lifespan(
         app.state.transcriptions = transcriptions = TranscriptionService(
             service, settings.max_transcriptions, settings.transcription_timeout_s
         )
-        app.state.library = LibraryService(
-            service,
-            DecodeLimits(
-                settings.target_sampling_rate,
-                settings.min_audio_seconds,
-                settings.max_audio_seconds,
-            ),
-        )
+        app.state.library = LibraryService(service, decode_limits(settings))
         app.state.batch_scores = BatchScoreService(service, settings.request_timeout_s)
         app.state.fetch_policy = FetchPolicy(
             settings.transcribe_url_hosts,

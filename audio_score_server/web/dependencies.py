@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Annotated, Final
 
 from fastapi import Depends, Request
@@ -35,16 +36,33 @@ async def unambiguous(request: Request) -> None:
     Raises:
         AmbiguousRequest: whoever read it would have to choose.
     """
+    await count_fields(request, FIELDS)
+
+
+async def count_fields(
+    request: Request, once: Sequence[str], repeated: Sequence[str] = ()
+) -> Counter[str]:
+    """How often each field of a form is there.
+
+    Args:
+        request: with the form.
+        once: fields that may be there once.
+        repeated: those that may be there more often.
+
+    Raises:
+        AmbiguousRequest: one is there too often, or stands in the address.
+    """
     # Read already: Starlette keeps it.
     counts = Counter(name for name, _ in (await request.form()).multi_items())
-    twice = [name for name in FIELDS if counts[name] > 1]
+    twice = [name for name in once if counts[name] > 1]
     if twice:
         raise AmbiguousRequest(f"The field {twice[0]!r} is there more than once. Send it once.")
-    elsewhere = [name for name in FIELDS if name in request.query_params]
+    elsewhere = [name for name in (*once, *repeated) if name in request.query_params]
     if elsewhere:
         raise AmbiguousRequest(
             f"{elsewhere[0]!r} stands in the address. Send it as a field of the form."
         )
+    return counts
 
 
 async def _transcriptions(request: Request) -> TranscriptionService:

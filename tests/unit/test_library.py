@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from audio_score_server.errors import UnknownClip
 from audio_score_server.library.clip import ClipChanged, ClipId, Library
-from audio_score_server.library.errors import LibraryUnavailable
+from audio_score_server.library.errors import ClipUnreadable, LibraryUnavailable
 from audio_score_server.library.folder import FolderSource
 from audio_score_server.library.listing import SUFFIXES
 
@@ -218,6 +218,18 @@ def test_a_clip_knows_its_file(tmp_path: Path) -> None:
     os.utime(tmp_path / "film_1.mov", ns=(1, 123_456_790))
     with pytest.raises(ClipChanged, match="has changed"):
         clip.read()
+
+
+def test_a_clip_whose_folder_is_gone_has_not_changed(tmp_path: Path) -> None:
+    (tmp_path / "clips").mkdir()
+    _files(tmp_path / "clips", "film_1.mov", "film_2.mov")
+    one, other = FolderSource(tmp_path / "clips").library().clips()
+    (tmp_path / "clips" / "film_1.mov").unlink()
+    with pytest.raises(ClipChanged, match="gone"):
+        one.read()
+    (tmp_path / "clips").rename(tmp_path / "elsewhere")
+    with pytest.raises(ClipUnreadable, match="folder is not there"):
+        other.read()
 
 
 def test_an_unknown_clip_is_answered_with_those_of_its_video(tmp_path: Path) -> None:

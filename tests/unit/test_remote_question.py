@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from audio_score_server.audio.wav import wav
 from audio_score_server.domain import FloatArray, Waveform
-from audio_score_server.remote.question import RESPONSE_FORMAT, messages, wav
+from audio_score_server.remote.question import RESPONSE_FORMAT, messages
 from audio_score_server.settings import HiggsRemoteSettings
 from tests.support import chirp
 

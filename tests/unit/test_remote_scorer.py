@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
+from audio_score_server.audio.wav import wav
 from audio_score_server.domain import Score, Waveform
 from audio_score_server.errors import NotReady, RemoteError, RemoteTimeout
-from audio_score_server.remote.question import RESPONSE_FORMAT, wav
+from audio_score_server.remote.question import RESPONSE_FORMAT
 from audio_score_server.remote.scorer import RemoteScorer
 from audio_score_server.settings import HiggsRemoteSettings
 from tests.chat import FOREVER, Chat, Reply, chat, completion, failure, similarities

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from audio_score_server.assembly.pipelines import decode_limits
 from audio_score_server.cli.clips.places import ListedClip
 from audio_score_server.library.clip import ClipId
 from audio_score_server.library.errors import PreconditionFailed
 from audio_score_server.library.sources import open_source
 from audio_score_server.library.writing import UNCONDITIONAL, Media, Precondition, check_name
 from audio_score_server.library_service import check_media
+from audio_score_server.service_parts import decode_limits
 from audio_score_server.settings import Settings
 
 

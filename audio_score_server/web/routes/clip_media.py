@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import io
 import os
-from contextlib import suppress
 from typing import Annotated, Any, BinaryIO, Final
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
-from audio_score_server.library.clip import Clip, ClipChanged, ClipId
+from audio_score_server.library.clip import Clip, ClipId
 from audio_score_server.library.errors import LibraryUnavailable
-from audio_score_server.library_service import LibraryService
 from audio_score_server.references.build import broken
 from audio_score_server.web.byte_ranges import (
     RangeNotSatisfiable,
@@ -58,44 +56,44 @@ async def get_media(
     if_none_match: Annotated[str | None, IF_NONE_MATCH] = None,
 ) -> Response:
     """A reference clip's file, or a range of it, as a browser seeks."""
-    clip, stream, size = await _opened(clips, ClipId(uid, cid), audio)
-    etag = f'{clip.etag[:-1]}-audio"' if audio else clip.etag
-    headers = {
-        "ETag": etag,
-        "Cache-Control": "private, no-cache",
-        "Content-Type": _WAV if audio else media_type(clip),
-        "X-Content-Type-Options": "nosniff",
-    }
-    if is_among(etag, etags_of(if_none_match)):
-        stream.close()
-        return Response(status_code=304, headers=headers)
+
+    async def answer(clip: Clip) -> Response:
+        etag = f'{clip.etag[:-1]}-audio"' if audio else clip.etag
+        headers = {
+            "ETag": etag,
+            "Cache-Control": "private, no-cache",
+            "Content-Type": _WAV if audio else media_type(clip),
+            "X-Content-Type-Options": "nosniff",
+        }
+        # Before anything is opened, let alone decoded.
+        if is_among(etag, etags_of(if_none_match)):
+            return Response(status_code=304, headers=headers)
+        stream = io.BytesIO(await clips.sound(clip)) if audio else await _opened(clip)
+        wanted = asked if if_range in (None, etag) else None
+        return _part(request.url.path, stream, wanted, headers)
+
+    return await clips.using(ClipId(uid, cid), answer)
+
+
+def _part(path: str, stream: BinaryIO, wanted: str | None, headers: dict[str, str]) -> Response:
+    """A file, or the range of it that is wanted; the file is closed in the end."""
+    size = stream.seek(0, os.SEEK_END)
     try:
-        part = requested_range(asked if if_range in (None, etag) else None, size)
+        part = requested_range(wanted, size)
     except RangeNotSatisfiable:
         stream.close()
         detail = f"The file has {size:,} bytes; the range begins behind them."
         headers = {"Content-Range": f"bytes */{size}"}
-        return error_response(request.url.path, 416, RANGE_NOT_SATISFIABLE, detail, headers)
+        return error_response(path, 416, RANGE_NOT_SATISFIABLE, detail, headers)
     response = file_response(stream, size, part)
     response.headers.update(headers)
     return response
 
 
-async def _opened(
-    clips: LibraryService, clip_id: ClipId, audio: bool
-) -> tuple[Clip, BinaryIO, int]:
-    """The clip, its file or its sound alone, and the size of that in bytes."""
-    while True:
-        clip = await clips.clip(clip_id)
-        # One that changes in this very moment is looked for once more.
-        with suppress(ClipChanged):
-            if audio:
-                sound = await clips.sound(clip)
-                return clip, io.BytesIO(sound), len(sound)
-            try:
-                stream = await asyncio.to_thread(clip.source.open, clip)
-            except LibraryUnavailable:
-                raise
-            except OSError as error:
-                raise broken(clip) from error
-            return clip, stream, stream.seek(0, os.SEEK_END)
+async def _opened(clip: Clip) -> BinaryIO:
+    try:
+        return await asyncio.to_thread(clip.source.open, clip)
+    except LibraryUnavailable:
+        raise
+    except OSError as error:
+        raise broken(clip) from error

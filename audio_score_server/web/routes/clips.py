@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 
-from audio_score_server.library.clip import ClipChanged, ClipId
+from audio_score_server.library.clip import Clip, ClipId
+from audio_score_server.library_service import LibraryService
 from audio_score_server.web.byte_ranges import etags_of, is_among
 from audio_score_server.web.clip_answers import clip_answer, summary
 from audio_score_server.web.dependencies import Clips, Service
@@ -52,7 +53,7 @@ async def get_clips(
     ] = "",
 ) -> list[ClipSummaryResponse]:
     """The reference clips, of one video or of all; where there are more, `Link` leads on."""
-    found = (await clips.clips()).search(uid, q)
+    found = await clips.search(uid, q)
     response.headers["X-Total-Count"] = str(len(found))
     left = [clip for clip in found if clip.id > _id_of(after)] if after else found
     if len(left) > limit:
@@ -75,12 +76,7 @@ async def get_clip(
     if_none_match: Annotated[str | None, IF_NONE_MATCH] = None,
 ) -> Any:
     """A reference clip: its text, its file, its language, and which models are ready for it."""
-    clip = await clips.clip(ClipId(uid, cid))
-    # Models get ready for one version without its changing.
-    response.headers.update({"ETag": clip.etag, "Cache-Control": "private, no-cache"})
-    if is_among(clip.etag, etags_of(if_none_match)):
-        return Response(status_code=304, headers=dict(response.headers))
-    return await clip_answer(clips, clip)
+    return await _unless_known(clips, ClipId(uid, cid), response, if_none_match, clip_answer)
 
 
 @router.get(
@@ -97,14 +93,28 @@ async def get_words(
     if_none_match: Annotated[str | None, IF_NONE_MATCH] = None,
 ) -> Any:
     """The words of a reference clip's text, each with its time; none where no model knows times."""
-    while True:
-        clip = await clips.clip(ClipId(uid, cid))
+    return await _unless_known(
+        clips, ClipId(uid, cid), response, if_none_match, LibraryService.words
+    )
+
+
+async def _unless_known(
+    clips: LibraryService,
+    clip_id: ClipId,
+    response: Response,
+    if_none_match: str | None,
+    tell: Callable[[LibraryService, Clip], Awaitable[Any]],
+) -> Any:
+    """What ``tell`` says of a clip, under the clip's ETag; 304 to a client that has that."""
+
+    async def told(clip: Clip) -> Any:
+        # Models get ready for one version without its changing: whoever has it asks again.
         response.headers.update({"ETag": clip.etag, "Cache-Control": "private, no-cache"})
         if is_among(clip.etag, etags_of(if_none_match)):
             return Response(status_code=304, headers=dict(response.headers))
-        # One that changes in this very moment is looked for once more.
-        with suppress(ClipChanged):
-            return await clips.words(clip)
+        return await tell(clips, clip)
+
+    return await clips.using(clip_id, told)
 
 
 def _id_of(name: str) -> ClipId:

@@ -12,7 +12,7 @@ from audio_score_server.batch_score_service import BatchRequest, ScoredPair
 from audio_score_server.errors import AmbiguousRequest, RequestError, shortened
 from audio_score_server.library.clip import ClipId
 from audio_score_server.telemetry.stages import Stages
-from audio_score_server.web.dependencies import BatchScores
+from audio_score_server.web.dependencies import BatchScores, count_fields
 from audio_score_server.web.error_documentation import SCORE_CASES, documented
 from audio_score_server.web.routes.score import RECORDING, TIMEOUT, similarities
 from audio_score_server.web.schemas import PairResponse, ScoresResponse
@@ -22,7 +22,7 @@ MOST_CLIPS: Final = 50
 MOST_RECORDINGS: Final = 20
 _FOUND: Final = 5
 _ONCE: Final = ("uid", "model", "limit")
-_FIELDS: Final = (*_ONCE, "clip", "audio")
+_REPEATED: Final = ("clip", "audio")
 _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {**documented(SCORE_CASES)}
 _AUDIO: Final = (
     f"The recording, in any common format; with one clip, up to {MOST_RECORDINGS} recordings."
@@ -39,15 +39,7 @@ async def _unambiguous(request: Request) -> None:
     Raises:
         AmbiguousRequest: whoever read it would have to choose.
     """
-    counts = Counter(name for name, _ in (await request.form()).multi_items())
-    for name in _ONCE:
-        if counts[name] > 1:
-            raise AmbiguousRequest(f"The field {name!r} is there more than once. Send it once.")
-    for name in _FIELDS:
-        if name in request.query_params:
-            raise AmbiguousRequest(
-                f"{name!r} stands in the address. Send it as a field of the form."
-            )
+    counts = await count_fields(request, _ONCE, _REPEATED)
     if counts["clip"] > 1 and counts["audio"] > 1:
         raise AmbiguousRequest(
             "Several recordings and several clips: it is either one recording for several clips or "
